@@ -1,0 +1,186 @@
+"""Every setting of the product: the only place that reads the environment.
+
+A missing required setting stops the process at start; an empty secret means the feature is off, never open.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SIMULATOR_MARK = "SIMULATOR"
+MIN_SECRET_LENGTH = 32
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Environment(StrEnum):
+    """Where the process runs; production refuses everything that only a demonstration may do."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """The environment, read once and checked."""
+
+    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+
+    environment: Environment = Field(
+        default=Environment.PRODUCTION,
+        description="development, test or production. Production refuses demonstration data and simulators.",
+    )
+    database_url: str = Field(
+        description="PostgreSQL of the application role, which cannot change the journal."
+    )
+    database_owner_url: str = Field(
+        default="", description="PostgreSQL of the owner role: migrations only."
+    )
+    redis_url: str = Field(
+        default="",
+        description="Redis or Valkey: doorbell, cache and limits. May vanish at any moment.",
+    )
+    secret_key: str = Field(
+        description="At least 32 characters; signs sessions, seals personal data."
+    )
+    secret_key_fallbacks: str = Field(
+        default="",
+        description="Earlier secret keys separated by commas, still accepted while rotating.",
+    )
+    debug: bool = Field(default=False, description="Flask's debugger; refused in production.")
+    public_url: str = Field(
+        default="http://127.0.0.1:8000",
+        description="Address of this site as donors see it, no slash.",
+    )
+    trusted_hosts: str = Field(
+        default="",
+        description="Host names answered, separated by commas; empty means PUBLIC_URL's.",
+    )
+    proxy_hops: int = Field(
+        default=0, description="Reverse proxies in front whose headers are trusted."
+    )
+    var_dir: Path = Field(
+        default=Path("var"), description="Where the process may write (maps, caches)."
+    )
+    files_dir: Path = Field(
+        default=Path("var/files"), description="Where documents and pictures are kept."
+    )
+    files_url: str = Field(
+        default="/files", description="Address under which public files are served."
+    )
+    mail_url: str = Field(
+        default="",
+        description="smtp://user:password@host:port or smtps://; empty keeps letters waiting.",
+    )
+    mail_from: str = Field(
+        default="noreply@localhost", description="Sender address of letters to donors and staff."
+    )
+    mailbox_url: str = Field(
+        default="",
+        description="Development: where the local mail catcher can be read in the browser.",
+    )
+    organisation_name: str = Field(
+        default="承德市红十字会", description="Legal name of the chapter."
+    )
+    organisation_name_en: str = Field(
+        default="Chengde Red Cross Society", description="Its name on English pages."
+    )
+    ratelimit_enabled: bool = Field(
+        default=True, description="false for load tests only; refused in production."
+    )
+    challenge_enabled: bool = Field(
+        default=True, description="Ask for a proof of work before refusing a busy device."
+    )
+    order_minutes: int = Field(default=30, description="Minutes until an unpaid order expires.")
+
+    wechatpay_base_url: str = Field(
+        default="https://api.mch.weixin.qq.com", description="WeChat Pay API v3 host."
+    )
+    wechatpay_oauth_url: str = Field(
+        default="https://open.weixin.qq.com/connect/oauth2/authorize",
+        description="Page that gives the OAuth code inside WeChat.",
+    )
+    wechatpay_oauth_api_url: str = Field(
+        default="https://api.weixin.qq.com",
+        description="Host that trades the OAuth code for an openid.",
+    )
+    wechatpay_app_secret: str = Field(
+        default="", description="Secret of the WeChat app (openid for JSAPI)."
+    )
+    wechatpay_mchid: str = Field(
+        default="", description="Merchant number; empty turns WeChat Pay off."
+    )
+    wechatpay_appid: str = Field(default="", description="App id the merchant is bound to.")
+    wechatpay_serial_no: str = Field(default="", description="Serial of the merchant certificate.")
+    wechatpay_private_key_file: Path | None = Field(
+        default=None, description="Merchant private key (PEM)."
+    )
+    wechatpay_apiv3_key: str = Field(
+        default="", description="32 bytes; several separated by commas while rotating."
+    )
+    wechatpay_verify_keys_dir: Path | None = Field(
+        default=None, description="PEM files whose stem is a certificate serial or PUB_KEY_ID_…."
+    )
+    wechatpay_simulator_url: str = Field(
+        default="",
+        description="Development: address of the simulator's cashier, linked from the pay page.",
+    )
+
+    @property
+    def is_production(self) -> bool:
+        """Whether real donors may be giving."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def hosts(self) -> list[str]:
+        """Host names this site answers to."""
+        named = [host.strip() for host in self.trusted_hosts.split(",") if host.strip()]
+        return named or [urlsplit(self.public_url).netloc, urlsplit(self.public_url).hostname or ""]
+
+    @property
+    def payment_hosts(self) -> list[str]:
+        """Addresses of payment providers this process would speak to."""
+        return [self.wechatpay_base_url, self.wechatpay_oauth_url, self.wechatpay_oauth_api_url]
+
+    @model_validator(mode="after")
+    def _safe_secret(self) -> "Settings":
+        if len(self.secret_key) < MIN_SECRET_LENGTH:
+            raise ValueError(f"SECRET_KEY needs at least {MIN_SECRET_LENGTH} characters.")
+        return self
+
+    @model_validator(mode="after")
+    def _safe_for_production(self) -> "Settings":
+        if not self.is_production:
+            return self
+        problems = [text for is_bad, text in self._production_faults() if is_bad]
+        if problems:
+            raise ValueError("Refusing to start in production: " + "; ".join(problems))
+        return self
+
+    def _production_faults(self) -> list[tuple[bool, str]]:
+        pays = bool(self.wechatpay_mchid)
+        loopback = [
+            u
+            for u in self.payment_hosts
+            if urlsplit(u).hostname in LOOPBACK_HOSTS or not u.startswith("https")
+        ]
+        simulated = SIMULATOR_MARK in self.wechatpay_apiv3_key + self.wechatpay_mchid
+        return [
+            (self.debug, "DEBUG is on"),
+            (not self.ratelimit_enabled, "RATELIMIT_ENABLED is false"),
+            (len(set(self.secret_key)) < 10, "SECRET_KEY is too simple"),
+            (
+                pays and bool(loopback),
+                f"payment provider addresses must be public https: {loopback}",
+            ),
+            (pays and simulated, "WECHATPAY_* are keys of the simulator"),
+            (bool(self.wechatpay_simulator_url), "WECHATPAY_SIMULATOR_URL is set"),
+            (not self.public_url.startswith("https://"), "PUBLIC_URL must be https"),
+        ]
+
+
+def load() -> Settings:
+    """Read the environment once. Raises pydantic's ValidationError when something is missing or unsafe."""
+    return Settings()

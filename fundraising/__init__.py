@@ -1,0 +1,75 @@
+"""The Flask application: wires settings, extensions, providers and blueprints together. No logic."""
+
+import importlib
+import importlib.util
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from config import Settings
+from fundraising import http, i18n
+from fundraising.database import db
+from fundraising.extensions import csrf, limiter
+
+BLUEPRINTS = (
+    "accounts",
+    "audit",
+    "files",
+    "campaigns",
+    "ledger",
+    "payments",
+    "procurement",
+    "programmes",
+    "equipment",
+    "giving",
+    "receipts",
+    "reports",
+    "api",
+    "web",
+)
+MEGABYTE = 1024 * 1024
+
+
+def create_app(settings: Settings) -> Flask:
+    """Build the application from checked settings."""
+    app = Flask(__name__, template_folder="../templates", static_folder="../static")
+    app.config.update(_flask_config(settings))
+    app.extensions["settings"] = settings
+    if settings.proxy_hops:
+        hops = settings.proxy_hops
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    csrf.init_app(app)
+    limiter.init_app(app)
+    i18n.setup(app)
+    http.setup(app, settings)
+    for name in BLUEPRINTS:
+        if importlib.util.find_spec(f"fundraising.{name}.routes"):
+            module = importlib.import_module(f"fundraising.{name}.routes")
+            app.register_blueprint(module.bp)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, object]:
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "SECRET_KEY_FALLBACKS": [k for k in settings.secret_key_fallbacks.split(",") if k],
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True, "pool_size": 8, "pool_timeout": 5},
+        "TRUSTED_HOSTS": settings.hosts,
+        "MAX_CONTENT_LENGTH": 32 * MEGABYTE,
+        "MAX_FORM_MEMORY_SIZE": MEGABYTE // 2,
+        "MAX_FORM_PARTS": 200,
+        "SESSION_COOKIE_SECURE": settings.is_production,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "WTF_CSRF_TIME_LIMIT": 6 * 3600,
+        "RATELIMIT_ENABLED": settings.ratelimit_enabled,
+        "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
+        "RATELIMIT_STORAGE_OPTIONS": (
+            {"socket_timeout": 0.5, "socket_connect_timeout": 0.5} if settings.redis_url else {}
+        ),
+        "RATELIMIT_HEADERS_ENABLED": True,
+        "DEBUG": settings.debug,
+        "BABEL_TRANSLATION_DIRECTORIES": "../translations",
+    }

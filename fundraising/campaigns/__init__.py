@@ -1,0 +1,1 @@
+"""Appeals to the public: goals, filing data, updates, life cycle."""

@@ -1,0 +1,86 @@
+"""The database handle, the base of all models, and the one way to open a transaction."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
+
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
+from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from fundraising.references import uuid7
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Text2 = dict[str, str]
+"""Content people write: {"zh": ..., "en": ...}; zh is required, en may be missing."""
+
+
+class _Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(timezone=True),
+        str: Text,
+        bytes: LargeBinary,
+        UUID: Uuid,
+        Text2: JSONB,
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        list[int]: JSONB,
+        list[str]: JSONB,
+    }
+
+
+class BoundSession(FlaskSession):
+    """A session that honours a bind given to it; Flask-SQLAlchemy's own ignores it and leaks rows between tests."""
+
+    def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **kw: Any) -> Any:
+        """Return the explicit bind first, then what Flask-SQLAlchemy would choose."""
+        chosen = bind if bind is not None else self.bind
+        return chosen if chosen is not None else super().get_bind(mapper, clause, bind, **kw)
+
+
+db = SQLAlchemy(
+    model_class=_Base,
+    disable_autonaming=True,
+    session_options={"class_": BoundSession, "expire_on_commit": False},
+)
+
+if TYPE_CHECKING:
+    Base = _Base
+else:
+    Base = db.Model
+
+
+def uuid_pk() -> Mapped[UUID]:
+    """Primary key: UUID version 7, made in the application, ordered by time."""
+    return mapped_column(Uuid, primary_key=True, default=uuid7)
+
+
+def fen() -> Mapped[int]:
+    """Whole fen in a BIGINT column."""
+    return mapped_column(BigInteger)
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Open the one transaction of a request, task or command; commits at the end, rolls back on any error.
+
+    An error at commit means *unknown*, never *failed*: callers repeat under the same idempotency key.
+    """
+    try:
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise

@@ -1,0 +1,1 @@
+"""The public story of how funds are used."""

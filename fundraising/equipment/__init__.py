@@ -1,0 +1,1 @@
+"""Devices by serial number: acceptance, installation, inspection, labels, map."""

@@ -1,0 +1,1 @@
+"""Documents and pictures, addressed by content, private or public."""

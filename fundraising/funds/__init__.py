@@ -1,0 +1,1 @@
+"""Restricted, designated, reserve and general funds; every fen traced from source to spending."""

@@ -1,0 +1,1 @@
+"""Donors and gifts: from the form to the my-gift page."""

@@ -1,0 +1,171 @@
+"""What every answer shares: security headers, language and large-text cookies, hashed asset addresses, errors."""
+
+import hashlib
+import json
+import secrets
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Flask, Response, g, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from config import Settings
+from fundraising.errors import DomainError
+from fundraising.i18n import LANGUAGE_COOKIE, LANGUAGES
+from fundraising.i18n import lazy_gettext as _l
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+ELDER_COOKIE = "elder"
+YEAR = 365 * 24 * 3600
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; form-action 'self' {form}; base-uri 'none'; "
+    "frame-ancestors 'none'; object-src 'none'"
+)
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(self), payment=()",
+}
+MESSAGES = {
+    400: _l("The request could not be understood."),
+    403: _l("You may not open this page."),
+    404: _l("We could not find that page."),
+    405: _l("This address does not accept that."),
+    409: _l("Something has changed in the meantime."),
+    413: _l("What you sent is too large."),
+    422: _l("Please check what you entered."),
+    429: _l("Too many attempts. Please wait a moment and try again."),
+    500: _l("Something went wrong on our side. Nothing you gave is lost."),
+    503: _l("The service is busy. Please try again in a moment."),
+}
+log = structlog.get_logger(__name__)
+
+
+@lru_cache(maxsize=512)
+def _fingerprint(path: Path, _changed_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def asset_url(name: str) -> str:
+    """Return the address of a static file with its content hash, so that it may be cached for a year."""
+    path = STATIC / name
+    try:
+        return f"/static/{name}?v={_fingerprint(path, path.stat().st_mtime_ns)}"
+    except OSError:
+        return f"/static/{name}"
+
+
+def setup(app: Flask, settings: Settings) -> None:
+    """Install headers, cookies, error handlers and template globals."""
+    origins = sorted(
+        {
+            f"{p.scheme}://{p.netloc}"
+            for p in map(urlsplit, (settings.wechatpay_simulator_url,))
+            if p.netloc
+        }
+    )
+    policy = CSP.format(form=" ".join(["https://wx.tenpay.com", *origins]))
+    app.before_request(_begin)
+    app.after_request(lambda response: _finish(response, policy, is_secure=settings.is_production))
+    app.register_error_handler(DomainError, _domain_error)
+    app.register_error_handler(CSRFError, _csrf_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+    app.jinja_env.globals.update(asset_url=asset_url, is_elder=is_elder)
+
+
+def is_elder() -> bool:
+    """Whether this visitor asked for the large-text mode (适老化)."""
+    asked = request.args.get("elder") or request.cookies.get(ELDER_COOKIE)
+    return asked == "1"
+
+
+def wants_json() -> bool:
+    """Whether the answer should be JSON: everything under ``/api/``."""
+    return request.path.startswith("/api/")
+
+
+def _begin() -> None:
+    g.request_id = secrets.token_hex(8)
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id, endpoint=request.endpoint)
+
+
+def _finish(response: Response, policy: str, *, is_secure: bool) -> Response:
+    response.headers.setdefault("Content-Security-Policy", policy)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    if is_secure:
+        response.headers.setdefault(
+            "Strict-Transport-Security", f"max-age={YEAR}; includeSubDomains"
+        )
+    if request.path.startswith("/static/") and "v" in request.args:
+        response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
+    _remember(response, LANGUAGE_COOKIE, "lang", LANGUAGES, is_secure=is_secure)
+    _remember(response, ELDER_COOKIE, "elder", ("0", "1"), is_secure=is_secure)
+    return response
+
+
+def _remember(
+    response: Response, cookie: str, argument: str, allowed: tuple[str, ...], *, is_secure: bool
+) -> None:
+    asked = request.args.get(argument)
+    if asked in allowed and request.cookies.get(cookie) != asked:
+        response.set_cookie(
+            cookie, asked, max_age=YEAR, samesite="Lax", httponly=True, secure=is_secure
+        )
+
+
+def problem(
+    status: int, code: str, title: str, extra: dict[str, Any] | None = None
+) -> ResponseReturnValue:
+    """Return an RFC 9457 problem document."""
+    body = {"type": "about:blank", "status": status, "code": code, "title": title, **(extra or {})}
+    return Response(
+        json.dumps(body, ensure_ascii=False), status, mimetype="application/problem+json"
+    )
+
+
+def _render(
+    status: int, code: str, message: str, extra: dict[str, Any] | None = None
+) -> ResponseReturnValue:
+    if wants_json():
+        return problem(status, code, message, extra)
+    page = render_template("errors/error.html", status=status, message=message, extra=extra or {})
+    return page, status
+
+
+def _domain_error(error: DomainError) -> ResponseReturnValue:
+    return _render(int(error.status), error.code, str(error.message), error.extra)
+
+
+def _csrf_error(_error: CSRFError) -> ResponseReturnValue:
+    text = _l("This form was open for too long. Please go back, reload the page and send it again.")
+    return _render(400, "csrf", str(text))
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    if error.response is not None or status < HTTPStatus.BAD_REQUEST:
+        return error
+    answer = _render(
+        status, error.name.lower().replace(" ", "_"), str(MESSAGES.get(status, MESSAGES[400]))
+    )
+    kept = ("Allow", "Retry-After")
+    headers = {name: value for name, value in error.get_headers() if name in kept}
+    return (*answer, headers) if isinstance(answer, tuple) else answer
+
+
+def _unexpected(error: Exception) -> ResponseReturnValue:
+    log.error("unexpected_error", error=type(error).__name__, exc_info=error)
+    return _http_error(InternalServerError())

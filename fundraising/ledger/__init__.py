@@ -1,0 +1,1 @@
+"""Append-only double entry: the only place where money is true."""

@@ -1,0 +1,1 @@
+"""Work to do, written in the same transaction as its cause."""

@@ -1,0 +1,1 @@
+"""Collecting money: providers, attempts, notices, facts, bank statements. Knows nothing of gifts."""

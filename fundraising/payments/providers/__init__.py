@@ -1,0 +1,1 @@
+"""One adapter per payment provider, all of one Protocol."""

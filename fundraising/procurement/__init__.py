@@ -1,0 +1,1 @@
+"""Buying with two signatures: suppliers, purchases, documents, payments out."""

@@ -1,0 +1,1 @@
+"""What the money does besides devices: training sessions."""

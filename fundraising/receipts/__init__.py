@@ -1,0 +1,1 @@
+"""Receipt confirmations: numbered, rendered, sent, verified."""

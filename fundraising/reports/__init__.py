@@ -1,0 +1,1 @@
+"""What finance and auditors take away: exports and statements."""

@@ -1,0 +1,1 @@
+"""Development machine: servers, supervisor, mail catcher."""

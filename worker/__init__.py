@@ -1,0 +1,1 @@
+"""Celery workers: thin tasks, queues, schedule, and the relay that rings the doorbell."""

@@ -1,0 +1,6 @@
+"""The WSGI application that a production server serves: ``granian --interface wsgi wsgi:app``."""
+
+import config
+from fundraising import create_app
+
+app = create_app(config.load())
