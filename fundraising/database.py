@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
 from fundraising.references import uuid7
 
@@ -27,18 +27,20 @@ Text2 = dict[str, str]
 
 
 class _Base(DeclarativeBase):
-    metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: DateTime(timezone=True),
-        str: Text,
-        bytes: LargeBinary,
-        UUID: Uuid,
-        Text2: JSONB,
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
-        list[int]: JSONB,
-        list[str]: JSONB,
-    }
+    registry = registry(
+        metadata=MetaData(naming_convention=NAMING),
+        type_annotation_map={
+            datetime: DateTime(timezone=True),
+            str: Text,
+            bytes: LargeBinary,
+            UUID: Uuid,
+            Text2: JSONB,
+            dict[str, Any]: JSONB,
+            list[Any]: JSONB,
+            list[int]: JSONB,
+            list[str]: JSONB,
+        },
+    )
 
 
 class BoundSession(FlaskSession):
