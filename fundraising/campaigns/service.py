@@ -5,6 +5,7 @@ from datetime import date
 from uuid import UUID
 
 from sqlalchemy import update
+from sqlalchemy.orm.exc import StaleDataError
 
 from fundraising import clock
 from fundraising.audit import service as audit
@@ -78,7 +79,10 @@ def edit(campaign: Campaign, facts: CampaignFacts, *, version: int, actor_id: UU
         setattr(campaign, name, value)
     if campaign.is_public:
         _require_legal_facts(campaign)
-    db.session.flush()
+    try:
+        db.session.flush()
+    except StaleDataError as stale:
+        raise CampaignChanged from stale
     audit.record(
         "campaign.edited", f"campaign:{campaign.slug}", actor_id, {"changed": sorted(changed)}
     )
