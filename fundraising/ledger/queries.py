@@ -1,0 +1,136 @@
+"""Reading the books: balances from folded totals plus what is not folded yet, vouchers by key."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import selectinload
+
+from fundraising.database import Text2, db
+from fundraising.ledger.errors import EntryNotFound
+from fundraising.ledger.models import Account, JournalEntry, Period
+from fundraising.money import Money
+
+BOTH = """
+    SELECT account, currency, fund_id, kind, amount_minor, posting_count FROM ledger_total
+    UNION ALL
+    SELECT account, currency, fund_id, kind, amount_minor, posting_count FROM ledger_total_delta
+"""
+"""Folded and unfolded rows in one snapshot: exact at any moment, whatever the folding does."""
+
+
+@dataclass(frozen=True)
+class TotalRow:
+    """A sum of postings of one account and kind; debits positive, in minor units."""
+
+    account: str
+    kind: str
+    amount_minor: int
+    posting_count: int
+
+
+@dataclass(frozen=True)
+class BalanceRow:
+    """One line of the trial balance, in minor units; exactly one of debit and credit is not zero."""
+
+    account: str
+    name: Text2
+    type: str
+    currency: str
+    amount_minor: int
+
+    @property
+    def debit_minor(self) -> int:
+        """The balance if it stands on the debit side."""
+        return max(self.amount_minor, 0)
+
+    @property
+    def credit_minor(self) -> int:
+        """The balance if it stands on the credit side."""
+        return max(-self.amount_minor, 0)
+
+
+def totals(fund_id: UUID) -> list[TotalRow]:
+    """Return the sums of a fund's postings by account and kind. Cost does not grow with gifts."""
+    rows = db.session.execute(
+        text(
+            f"SELECT account, kind, sum(amount_minor)::bigint AS amount_minor, "  # noqa: S608  constant text
+            f"sum(posting_count)::bigint AS posting_count FROM ({BOTH}) AS t "
+            "WHERE fund_id = :fund_id GROUP BY account, kind ORDER BY account, kind"
+        ),
+        {"fund_id": fund_id},
+    )
+    return [TotalRow(r.account, r.kind, r.amount_minor, r.posting_count) for r in rows]
+
+
+def balance(account: str, currency: str = "CNY", fund_id: UUID | None = None) -> Money:
+    """Return the balance of an account, of one fund's part of it when asked; debits positive."""
+    only_fund = "AND fund_id = :fund_id" if fund_id else ""
+    amount = db.session.execute(
+        text(
+            f"SELECT coalesce(sum(amount_minor), 0)::bigint FROM ({BOTH}) AS t "  # noqa: S608  constant text
+            f"WHERE account = :account AND currency = :currency {only_fund}"
+        ),
+        {"account": account, "currency": currency, "fund_id": fund_id},
+    )
+    return Money(amount.scalar_one(), currency)
+
+
+def trial_balance() -> list[BalanceRow]:
+    """Return every account with a balance or movement; the amounts sum to zero per currency."""
+    rows = db.session.execute(
+        text(
+            f"SELECT t.account, a.name, a.type, t.currency, sum(t.amount_minor)::bigint AS amount_minor "  # noqa: S608
+            f"FROM ({BOTH}) AS t JOIN ledger_account a ON a.code = t.account "
+            "GROUP BY t.account, a.name, a.type, t.currency ORDER BY t.account, t.currency"
+        )
+    )
+    return [BalanceRow(r.account, r.name, r.type, r.currency, r.amount_minor) for r in rows]
+
+
+def accounts() -> list[Account]:
+    """Return the chart of accounts."""
+    return list(db.session.execute(select(Account).order_by(Account.code)).scalars())
+
+
+def periods(limit: int = 60) -> list[Period]:
+    """Return the months of the books, the latest first."""
+    return list(
+        db.session.execute(select(Period).order_by(Period.period.desc()).limit(limit)).scalars()
+    )
+
+
+def entry(entry_id: UUID) -> JournalEntry:
+    """Return an entry with its postings. Raises EntryNotFound."""
+    query = (
+        select(JournalEntry)
+        .where(JournalEntry.id == entry_id)
+        .options(selectinload(JournalEntry.postings))
+    )
+    found = db.session.execute(query).scalar_one_or_none()
+    if found is None:
+        raise EntryNotFound
+    return found
+
+
+def entries(
+    *,
+    before: UUID | None = None,
+    limit: int = 50,
+    kind: str | None = None,
+    fund_id: UUID | None = None,
+) -> list[JournalEntry]:
+    """Return entries with postings, the latest recorded first; ``before`` is the last id seen."""
+    query = (
+        select(JournalEntry)
+        .options(selectinload(JournalEntry.postings))
+        .order_by(JournalEntry.id.desc())
+        .limit(min(limit, 200))
+    )
+    if before is not None:
+        query = query.where(JournalEntry.id < before)
+    if kind:
+        query = query.where(JournalEntry.kind == kind)
+    if fund_id:
+        query = query.where(JournalEntry.fund_id == fund_id)
+    return list(db.session.execute(query).scalars())
