@@ -13,7 +13,9 @@ ONE_AT_A_TIME = 7_310_402
 config = context.config
 
 
-def include_object(_object: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001
+def include_object(
+    _object: Any, name: str | None, kind: str, _reflected: bool, _other: Any
+) -> bool:
     """Leave out what Alembic keeps itself."""
     return not (kind == "table" and name == "alembic_version")
 

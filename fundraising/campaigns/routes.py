@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fundraising.access import staff_may
 from fundraising.campaigns import queries, service
+from fundraising.campaigns.errors import ImpossibleStep
 from fundraising.campaigns.forms import CampaignForm, ImageForm, StepForm, UpdateForm, defaults
 from fundraising.campaigns.models import Campaign, CampaignState
 from fundraising.database import transaction
@@ -108,7 +109,7 @@ def move(slug: str) -> ResponseReturnValue:
 
 def _state(name: str) -> CampaignState:
     if name not in set(CampaignState):
-        raise service.ImpossibleStep(to=name)
+        raise ImpossibleStep(to=name)
     return CampaignState(name)
 
 

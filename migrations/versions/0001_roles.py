@@ -17,7 +17,9 @@ def upgrade() -> None:
     op.execute(
         f'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO "{app}"'
     )
-    op.execute(f'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO "{app}"')
+    op.execute(
+        f'ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO "{app}"'
+    )
     op.execute(f'GRANT SELECT ON TABLE alembic_version TO "{app}"')
     op.execute(
         f"""

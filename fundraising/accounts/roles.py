@@ -1,0 +1,29 @@
+"""Roles of staff and what each may do. Money never leaves on one person's word."""
+
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "campaign_editor": frozenset({"campaign.edit", "gift.view"}),
+    "buyer": frozenset({"purchase.prepare", "purchase.approve", "payment.prepare"}),
+    "finance": frozenset(
+        {
+            "finance.view",
+            "finance.post",
+            "gift.view",
+            "gift.import",
+            "purchase.approve",
+            "payment.prepare",
+            "payment.approve",
+        }
+    ),
+    "installer": frozenset({"device.install", "device.inspect"}),
+    "auditor": frozenset({"finance.view", "gift.view", "audit.view"}),
+}
+ADMINISTRATOR = "administrator"
+ALL_PERMISSIONS = frozenset().union(*PERMISSIONS.values()) | {"staff.manage", "audit.view"}
+ROLES = (*PERMISSIONS, ADMINISTRATOR)
+
+
+def permissions_of(role: str) -> frozenset[str]:
+    """Return what a role may do; an unknown role may do nothing."""
+    if role == ADMINISTRATOR:
+        return ALL_PERMISSIONS
+    return PERMISSIONS.get(role, frozenset())

@@ -1,0 +1,33 @@
+"""Every table of the product, for migrations and tests."""
+
+from fundraising.accounts import models as accounts
+from fundraising.audit import models as audit
+from fundraising.campaigns import models as campaigns
+from fundraising.equipment import models as equipment
+from fundraising.files import models as files
+from fundraising.funds import models as funds
+from fundraising.giving import models as giving
+from fundraising.ledger import models as ledger
+from fundraising.mail import models as mail
+from fundraising.outbox import models as outbox
+from fundraising.payments import models as payments
+from fundraising.procurement import models as procurement
+from fundraising.programmes import models as programmes
+from fundraising.receipts import models as receipts
+
+ALL = (
+    accounts,
+    audit,
+    campaigns,
+    equipment,
+    files,
+    funds,
+    giving,
+    ledger,
+    mail,
+    outbox,
+    payments,
+    procurement,
+    programmes,
+    receipts,
+)

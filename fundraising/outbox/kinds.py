@@ -1,0 +1,25 @@
+"""Every kind of work and the queue it waits in; each has its handler in the worker."""
+
+from enum import StrEnum
+
+
+class Queue(StrEnum):
+    """Queues with workers of their own: money never waits behind mail."""
+
+    MONEY = "money"
+    RECEIPTS = "receipts"
+    MAIL = "mail"
+    MAINTENANCE = "maintenance"
+
+
+class Kind(StrEnum):
+    """What is to be done."""
+
+    ISSUE_RECEIPT = "receipts.issue"
+    SEND_MAIL = "mail.send"
+
+
+QUEUE_OF = {
+    Kind.ISSUE_RECEIPT: Queue.RECEIPTS,
+    Kind.SEND_MAIL: Queue.MAIL,
+}
