@@ -182,6 +182,8 @@ def refund_lot(source_id: UUID, amount: Money) -> int:
     start = end - amount.minor
     if amount.minor <= 0 or start < lot.start_fen:
         raise FundOverspent
+    if lane.unspent_fen - lane.reserved_fen < amount.minor:
+        raise FundOverspent  # spent fen need as many unspent ones to take their place
     db.session.add(
         LotRefund(fund_id=lot.fund_id, source_id=source_id, start_fen=start, end_fen=end)
     )

@@ -1,0 +1,171 @@
+"""What every test stands on: one PostgreSQL, a database per worker, a transaction per test."""
+
+import os
+import socket
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+
+import config
+from fundraising import clock, create_app, schema
+from fundraising.database import db
+from local import translations
+from local.postgres import DATABASE, FAST_FOR_TESTS, OWNER, Postgres
+from tests import factories
+
+pytest_plugins = ["tests.fixtures"]
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def only_loopback() -> Iterator[None]:
+    """No test reaches beyond this machine."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not str(address[0]).startswith(LOOPBACK):
+            raise AssertionError(f"A test tried to reach {address[0]}.")
+        real(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", connect)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def catalogue() -> None:
+    """The Chinese texts, compiled."""
+    translations.compile_catalogue()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server of this test process with a migrated database to copy."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"), FAST_FOR_TESTS)
+    server.start()
+    schema.upgrade(server.url(OWNER), server.url())
+    yield server
+    server.stop()
+
+
+def settings_for(database_url: str, folder: Path, **more: Any) -> config.Settings:
+    """Settings of a test application; the environment of the machine does not count."""
+    values: dict[str, Any] = {
+        "environment": "test",
+        "database_url": database_url,
+        "secret_key": "a secret key that only the tests know",
+        "public_url": "http://localhost",
+        "trusted_hosts": "localhost,127.0.0.1",
+        "files_dir": folder / "files",
+        "var_dir": folder,
+        "ratelimit_enabled": False,
+        "redis_url": "",
+        "mail_url": "",
+        **more,
+    }
+    return config.Settings(**values)
+
+
+@pytest.fixture(scope="session")
+def app(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The application on this worker's database."""
+    for name in [n for n in os.environ if n.startswith(("WECHATPAY_", "DATABASE_", "REDIS_"))]:
+        del os.environ[name]
+    application = create_app(settings_for(postgres.url(), tmp_path_factory.mktemp("app")))
+    application.testing = True
+    with application.app_context():
+        yield application
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def session(app: Flask) -> Iterator[Session]:
+    """A session inside a transaction that never commits; deferred rules are tried before it ends."""
+    connection = db.engine.connect()
+    outer = connection.begin()
+    options = {"bind": connection, "join_transaction_mode": "create_savepoint"}
+    original = db.session
+    db.session = db._make_scoped_session(options | {"expire_on_commit": False})
+    try:
+        yield db.session()
+        db.session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    finally:
+        db.session.remove()
+        db.session = original
+        outer.rollback()
+        connection.close()
+
+
+@pytest.fixture
+def client(app: Flask, session: Session) -> FlaskClient:
+    """A browser without scripts, on the test's transaction."""
+    del session
+    app.config["WTF_CSRF_ENABLED"] = False
+    return app.test_client()
+
+
+@pytest.fixture
+def own_database(
+    postgres: Postgres, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Flask]:
+    """An application on a fresh database with real commits, for threads and processes."""
+    del request
+    name = f"own_{uuid4().hex[:12]}"
+    for connection in (db.engine,) if db.engines else ():
+        connection.dispose()
+    postgres.clone(name, DATABASE)
+    application = create_app(settings_for(postgres.url(database=name), tmp_path))
+    with application.app_context():
+        yield application
+        db.session.remove()
+        db.engine.dispose()
+    postgres.drop(name)
+
+
+@pytest.fixture
+def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> "FrozenClock":
+    """A clock that stands still until it is moved."""
+    frozen = FrozenClock(clock.now())
+    monkeypatch.setattr(clock, "now", lambda: frozen.at)
+    return frozen
+
+
+class FrozenClock:
+    """The time of a test."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def move(self, **by: float) -> None:
+        """Go on by so many seconds, minutes, hours or days."""
+        self.at += timedelta(**by)
+
+
+@pytest.fixture
+def make(session: Session) -> factories.Make:
+    """Makes funds, campaigns and gifts for a test."""
+    return factories.Make(session)
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    """The SQL statements that run while the test does."""
+    seen: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        seen.append(statement)
+
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", note)
+        yield seen
+        event.remove(db.engine, "before_cursor_execute", note)
