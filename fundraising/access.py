@@ -12,6 +12,7 @@ from fundraising.errors import NotAllowed
 P = ParamSpec("P")
 R = TypeVar("R")
 PUBLIC = "public"
+SIGNED_IN = "signed_in"
 
 
 def public(view: Callable[P, R]) -> Callable[P, R]:
@@ -28,7 +29,7 @@ def staff_may(permission: str) -> Callable[[Callable[..., Any]], Callable[..., A
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not current_user.is_authenticated:
                 return redirect(url_for("security.login", next=request.full_path))
-            if not current_user.may(permission):
+            if permission != SIGNED_IN and not current_user.may(permission):
                 raise NotAllowed(permission=permission)
             return view(*args, **kwargs)
 

@@ -1,0 +1,69 @@
+"""What staff see first: the menu by permission, and the cards of things to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask_login import current_user
+
+from fundraising.i18n import lazy_gettext as _l
+
+
+@dataclass(frozen=True)
+class Item:
+    """One entry of the menu."""
+
+    endpoint: str
+    label: Any
+    permission: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """Something that waits: how much, and where to go."""
+
+    label: Any
+    count: int
+    endpoint: str
+    is_urgent: bool = False
+
+
+ITEMS: list[Item] = [
+    Item("campaigns.index", _l("Campaigns"), "campaign.edit"),
+    Item("gift_desk.orders", _l("Orders and gifts"), "gift.view"),
+    Item("gift_desk.messages", _l("Messages"), "campaign.edit"),
+    Item("gift_desk.imports", _l("Import gifts"), "gift.import"),
+    Item("procurement.index", _l("Purchases"), "purchase.prepare"),
+    Item("procurement.index", _l("Purchases"), "purchase.approve"),
+    Item("equipment_desk.index", _l("Devices"), "device.install"),
+    Item("equipment_desk.index", _l("Devices"), "device.inspect"),
+    Item("programmes.index", _l("Training"), "campaign.edit"),
+    Item("gift_desk.reviews", _l("Money to look into"), "finance.post"),
+    Item("reports.finance", _l("Books"), "finance.view"),
+    Item("reports.vouchers", _l("Vouchers"), "finance.view"),
+    Item("accounts.staff", _l("Staff"), "staff.manage"),
+    Item("accounts.log", _l("Audit log"), "audit.view"),
+]
+_cards: list[tuple[str, Callable[[], Card]]] = []
+
+
+def register_card(permission: str, card: Callable[[], Card]) -> None:
+    """Add a card to the first page of those who hold the permission."""
+    _cards.append((permission, card))
+
+
+def menu() -> list[Item]:
+    """Return the entries the person signed in may open, each once."""
+    if not current_user.is_authenticated:
+        return []
+    seen: dict[str, Item] = {}
+    for item in ITEMS:
+        if current_user.may(item.permission):
+            seen.setdefault(item.endpoint, item)
+    return list(seen.values())
+
+
+def cards() -> list[Card]:
+    """Return what waits for the person signed in, the urgent first."""
+    found = [card() for permission, card in _cards if current_user.may(permission)]
+    return sorted((c for c in found if c.count), key=lambda c: (not c.is_urgent, -c.count))

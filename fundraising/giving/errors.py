@@ -1,0 +1,41 @@
+"""What giving refuses."""
+
+from http import HTTPStatus
+
+from fundraising.errors import DomainError, Invalid, NotFound
+from fundraising.i18n import lazy_gettext as _l
+
+
+class GiftNotFound(NotFound):
+    """No such gift, or not for this person: the answer is the same."""
+
+    message = _l("We could not find that gift.")
+
+
+class IdempotencyConflict(DomainError):
+    """The same key came with another body."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "idempotency_conflict"
+    message = _l("This form was sent before with other values. Please open the page again.")
+
+
+class AmountRefused(Invalid):
+    """The amount lies outside what the campaign takes."""
+
+    code = "amount_refused"
+    message = _l("This amount cannot be given here.")
+
+
+class NameRefused(Invalid):
+    """A name is wanted in public and none was written."""
+
+    code = "name_refused"
+    message = _l("Please write the name to be shown, or choose to stay anonymous.")
+
+
+class TextRefused(Invalid):
+    """A name or message holds what cannot be shown."""
+
+    code = "text_refused"
+    message = _l("Please leave out links and unusual characters.")

@@ -1,0 +1,173 @@
+"""Starting gifts, once per form; changing what the public sees of them."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import select
+
+from config import Settings
+from fundraising import clock, references
+from fundraising.audit import service as audit
+from fundraising.campaigns import queries as campaigns
+from fundraising.campaigns.errors import CampaignNotOpen
+from fundraising.database import db
+from fundraising.giving import people
+from fundraising.giving.errors import AmountRefused, GiftNotFound, IdempotencyConflict
+from fundraising.giving.models import Display, Gift, GiftState, MessageState
+from fundraising.giving.people import PersonData
+from fundraising.mail.service import normal_address
+from fundraising.money import Money
+from fundraising.payments import service as payments
+from fundraising.payments.errors import AttemptOver
+from fundraising.payments.models import Attempt
+from fundraising.payments.providers.base import Product
+
+KEY_LENGTH = 80
+
+
+@dataclass(frozen=True)
+class StartGift:
+    """What the donor's form says. ``idempotency_key`` makes a doubled form one order."""
+
+    campaign_slug: str
+    amount: Money
+    product: Product
+    idempotency_key: str
+    display: Display = Display.ANONYMOUS
+    name: str = ""
+    email: str = ""
+    message: str = ""
+    wants_fiscal_receipt: bool = False
+    locale: str = "zh"
+
+    def body_hash(self) -> str:
+        """Return a hash of what is asked for, apart from the key."""
+        body = [
+            self.campaign_slug,
+            self.amount.minor,
+            self.amount.currency,
+            self.product,
+            self.display,
+            self.name,
+            self.email,
+            self.message,
+            self.wants_fiscal_receipt,
+        ]
+        return hashlib.sha256(json.dumps(body).encode()).hexdigest()
+
+
+def start_gift(asked: StartGift) -> Gift:
+    """Write a gift and its first attempt to be paid; the same key and body again is the same gift.
+
+    Raises:
+        CampaignNotOpen, AmountRefused, NameRefused, TextRefused, AddressRefused: as they say.
+        IdempotencyConflict: the key was used for another gift.
+        IntegrityError: the same form arrived twice at one moment; asking again finds the gift.
+    """
+    known = _by_key(asked.idempotency_key)
+    if known is not None:
+        if known.body_hash != asked.body_hash():
+            raise IdempotencyConflict
+        return known
+    campaign = campaigns.get_public(asked.campaign_slug)
+    if not campaign.is_open:
+        raise CampaignNotOpen
+    if (
+        asked.amount.currency != "CNY"
+        or not campaign.min_fen <= asked.amount.minor <= campaign.max_fen
+    ):
+        raise AmountRefused
+    name = people.clean(asked.name, people.MAX_NAME)
+    message = people.clean_message(asked.message)
+    email = normal_address(asked.email) if asked.email.strip() else ""
+    now = clock.now()
+    gift = Gift(
+        ref=references.gift_reference(),
+        order_no=references.order_number(),
+        token=references.secret_token(),
+        idempotency_key=asked.idempotency_key[:KEY_LENGTH],
+        body_hash=asked.body_hash(),
+        campaign_id=campaign.id,
+        fund_id=campaign.fund_id,
+        amount_fen=asked.amount.minor,
+        channel=asked.product.provider,
+        state=GiftState.CREATED,
+        display=asked.display,
+        display_name=people.public_name(asked.display, name),
+        message=message or None,
+        message_state=MessageState.PENDING if message else MessageState.NONE,
+        wants_fiscal_receipt=asked.wants_fiscal_receipt,
+        locale=asked.locale,
+        consent_at=now,
+        created_at=now,
+        expires_at=now + _order_time(),
+    )
+    db.session.add(gift)
+    db.session.flush()
+    people.keep(gift.id, PersonData(name, email))
+    payments.create_attempt(
+        gift.id, asked.product, asked.amount, now + _order_time(), gift.order_no
+    )
+    return gift
+
+
+def try_again(gift: Gift, product: Product) -> Attempt:
+    """Write another attempt for an unpaid gift: another way to pay, or the first one ran out.
+
+    Raises:
+        AttemptOver: the gift is paid already.
+        CampaignNotOpen: the campaign has ended.
+    """
+    locked = db.session.execute(
+        select(Gift).where(Gift.id == gift.id).with_for_update()
+    ).scalar_one()
+    if locked.is_paid:
+        raise AttemptOver
+    if not campaigns.get_by_id(locked.campaign_id).is_open:
+        raise CampaignNotOpen
+    now = clock.now()
+    latest = payments.latest(locked.id)
+    is_usable = latest is not None and latest.is_live and latest.expires_at > now
+    if latest is not None and is_usable and latest.product == product:
+        return latest
+    locked.state, locked.expires_at = GiftState.CREATED, now + _order_time()
+    db.session.flush()
+    return payments.create_attempt(locked.id, product, Money(locked.amount_fen), locked.expires_at)
+
+
+def change_display(gift: Gift, display: Display, name: str) -> None:
+    """Change how a donor is named in public; the name they told before is used when none is given."""
+    told = people.clean(name, people.MAX_NAME) or people.read(gift.id).name
+    gift.display_name = people.public_name(display, told)
+    gift.display = display
+    db.session.flush()
+
+
+def withdraw_message(gift: Gift) -> None:
+    """Take a donor's message from public view for good."""
+    gift.message, gift.message_state = None, MessageState.NONE
+    db.session.flush()
+
+
+def moderate(gift_id: UUID, actor_id: UUID, *, is_approved: bool) -> None:
+    """Let a message be seen, or not. Raises GiftNotFound."""
+    gift = db.session.get(Gift, gift_id)
+    if gift is None:
+        raise GiftNotFound
+    gift.message_state = MessageState.APPROVED if is_approved else MessageState.HIDDEN
+    db.session.flush()
+    audit.record(f"message.{gift.message_state}", f"gift:{gift.ref}", actor_id, {})
+
+
+def _by_key(key: str) -> Gift | None:
+    query = select(Gift).where(Gift.idempotency_key == key[:KEY_LENGTH])
+    return db.session.execute(query).scalar_one_or_none()
+
+
+def _order_time() -> timedelta:
+    settings: Settings = current_app.extensions["settings"]
+    return timedelta(minutes=settings.order_minutes)

@@ -1,0 +1,499 @@
+"""Settlement: the only place where a provider's word becomes money in the books.
+
+The same function serves notice, query and bill line. It works on sets: whatever their number, facts are
+settled with a handful of statements in one transaction. Locks are taken in one order: attempts by id,
+gifts by id, months of the books, lanes of funds.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+
+from fundraising import clock, sealing
+from fundraising.audit import service as audit
+from fundraising.database import db, transaction
+from fundraising.funds import service as funds
+from fundraising.funds.models import LotSource
+from fundraising.funds.service import NewLot
+from fundraising.ledger import chart
+from fundraising.ledger import service as ledger
+from fundraising.ledger.models import EntryKind
+from fundraising.ledger.service import NewEntry, credit, debit
+from fundraising.money import Money
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Kind
+from fundraising.payments import inbox, reviews
+from fundraising.payments.models import InboxNotice, ReviewKind
+from fundraising.payments.providers.base import Fact, FactKind, Unparsable
+from fundraising.payments.service import provider
+from fundraising.references import uuid7
+
+AT_ONCE = 400
+log = structlog.get_logger(__name__)
+
+SETTLED, SUSPENSE, DUPLICATE, CLOSED, IGNORED = (
+    "settled",
+    "suspense",
+    "duplicate",
+    "closed",
+    "ignored",
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """An attempt with its gift, as locked."""
+
+    attempt_id: UUID
+    attempt_state: str
+    provider_ref: str | None
+    amount: Money
+    gift_id: UUID
+    campaign_id: UUID
+    fund_id: UUID
+    fund_kind: str
+    is_paid: bool
+
+
+@dataclass
+class _Judged:
+    """A fact with what is to be done about it."""
+
+    fact: Fact
+    row: _Row
+    outcome: str
+    id: UUID = field(default_factory=uuid7)
+
+
+@dataclass(frozen=True)
+class SettleResult:
+    """How many facts ended in each way."""
+
+    outcomes: dict[str, int]
+
+
+def apply_facts(facts: Sequence[Fact]) -> SettleResult:
+    """Apply facts in the caller's transaction; the same fact again, by whatever road, changes nothing."""
+    unique = {(f.provider, f.account, f.kind, f.fact_ref): f for f in facts}
+    rows = _lock_rows(list(unique.values()))
+    known = _known(unique)
+    fresh = [fact for key, fact in unique.items() if key not in known]
+    judged = _judge(fresh, rows)
+    _write_facts(judged)
+    _write_attempts(judged)
+    _write_gifts(judged)
+    _book(judged)
+    _open_reviews(judged)
+    _count_people([j for j in judged if j.outcome == SETTLED])
+    outbox.add_many(
+        Kind.ISSUE_RECEIPT,
+        [
+            (f"receipt:{j.row.gift_id}", {"gift_id": str(j.row.gift_id)})
+            for j in judged
+            if j.outcome == SETTLED
+        ],
+    )
+    outcomes: dict[str, int] = defaultdict(int)
+    for j in judged:
+        outcomes[j.outcome] += 1
+    return SettleResult(dict(outcomes))
+
+
+def drain(budget: timedelta, at_once: int = AT_ONCE) -> int:
+    """Apply waiting notices in sets, each in its own transaction, until none is left or time is over."""
+    deadline = monotonic() + budget.total_seconds()
+    applied = 0
+    while monotonic() < deadline:
+        with transaction():
+            notices = inbox.claim(at_once)
+            _apply_notices(notices)
+        applied += len(notices)
+        if len(notices) < at_once:
+            break
+    return applied
+
+
+# ---------------------------------------------------------------------- notices
+
+
+def _apply_notices(notices: Sequence[InboxNotice]) -> None:
+    readable: list[tuple[InboxNotice, list[Fact]]] = []
+    for notice in notices:
+        try:
+            readable.append((notice, provider(notice.provider).parse(notice.raw or b"")))
+        except Unparsable as bad:
+            key = f"{notice.provider}:{notice.dedup_key}"
+            reviews.open_review(
+                ReviewKind.UNPARSABLE, key, {"notice": notice.id, "reason": str(bad)}
+            )
+            inbox.done([notice.id])
+        except Exception as error:
+            _put_back(notice, error)
+    if not readable:
+        return
+    try:
+        with db.session.begin_nested():
+            apply_facts([fact for _, facts in readable for fact in facts])
+            inbox.done([notice.id for notice, _ in readable])
+    except Exception as error:
+        log.warning("set_failed", error=type(error).__name__, size=len(readable))
+        for notice, facts in readable:
+            _apply_alone(notice, facts)
+
+
+def _apply_alone(notice: InboxNotice, facts: Sequence[Fact]) -> None:
+    try:
+        with db.session.begin_nested():
+            apply_facts(facts)
+            inbox.done([notice.id])
+    except Exception as error:
+        _put_back(notice, error)
+
+
+def _put_back(notice: InboxNotice, error: Exception) -> None:
+    log.error("notice_failed", notice=notice.id, error=type(error).__name__, exc_info=error)
+    if inbox.failed(notice.id, f"{type(error).__name__}: {error}"):
+        audit.raise_alarm("payments:inbox:dead", {"notice": notice.id})
+
+
+# ---------------------------------------------------------------------- judging
+
+
+def _lock_rows(facts: Sequence[Fact]) -> dict[tuple[str, str, str], _Row]:
+    asked = [(f.provider, f.account, f.merchant_ref) for f in facts if f.merchant_ref]
+    parameters = {
+        "providers": [a[0] for a in asked],
+        "accounts": [a[1] for a in asked],
+        "refs": [a[2] for a in asked],
+    }
+    attempts = db.session.execute(
+        text(
+            """
+            SELECT a.id, a.provider, a.account, a.merchant_ref, a.state, a.provider_ref, a.amount_fen,
+                   a.currency, a.order_id
+            FROM payment_attempt a
+            JOIN unnest(CAST(:providers AS text[]), CAST(:accounts AS text[]), CAST(:refs AS text[]))
+                 AS t(provider, account, ref)
+              ON (a.provider, a.account, a.merchant_ref) = (t.provider, t.account, t.ref)
+            ORDER BY a.id FOR UPDATE OF a
+            """
+        ),
+        parameters,
+    ).all()
+    gifts = {
+        g.id: g
+        for g in db.session.execute(
+            text(
+                """
+                SELECT g.id, g.campaign_id, g.fund_id, f.kind, g.paid_at IS NOT NULL AS is_paid
+                FROM giving_gift g JOIN fund f ON f.id = g.fund_id
+                WHERE g.id = ANY(:ids) ORDER BY g.id FOR UPDATE OF g
+                """
+            ),
+            {"ids": list({a.order_id for a in attempts})},
+        )
+    }
+    return {
+        (a.provider, a.account, a.merchant_ref): _Row(
+            attempt_id=a.id,
+            attempt_state=a.state,
+            provider_ref=a.provider_ref,
+            amount=Money(a.amount_fen, a.currency),
+            gift_id=a.order_id,
+            campaign_id=gifts[a.order_id].campaign_id,
+            fund_id=gifts[a.order_id].fund_id,
+            fund_kind=gifts[a.order_id].kind,
+            is_paid=gifts[a.order_id].is_paid,
+        )
+        for a in attempts
+        if a.order_id in gifts
+    }
+
+
+def _known(unique: dict[tuple[str, str, FactKind, str], Fact]) -> set[tuple[str, str, str, str]]:
+    """Return the keys of facts seen before, noting the road by which they came this time."""
+    keys = list(unique)
+    rows = db.session.execute(
+        text(
+            """
+            UPDATE payment_fact f
+            SET seen_sources = CASE WHEN t.source = ANY(f.seen_sources) THEN f.seen_sources
+                                    ELSE f.seen_sources || t.source END
+            FROM unnest(CAST(:providers AS text[]), CAST(:accounts AS text[]), CAST(:kinds AS text[]),
+                        CAST(:refs AS text[]), CAST(:sources AS text[])) AS t(provider, account, kind, ref, source)
+            WHERE (f.provider, f.account, f.kind, f.fact_ref) = (t.provider, t.account, t.kind, t.ref)
+            RETURNING f.provider, f.account, f.kind, f.fact_ref
+            """
+        ),
+        {
+            "providers": [k[0] for k in keys],
+            "accounts": [k[1] for k in keys],
+            "kinds": [k[2] for k in keys],
+            "refs": [k[3] for k in keys],
+            "sources": [fact.source for fact in unique.values()],
+        },
+    )
+    return {(r.provider, r.account, r.kind, r.fact_ref) for r in rows}
+
+
+def _judge(facts: Sequence[Fact], rows: dict[tuple[str, str, str], _Row]) -> list[_Judged]:
+    judged: list[_Judged] = []
+    paid_gifts: set[UUID] = set()
+    for fact in facts:
+        row = rows.get((fact.provider, fact.account, fact.merchant_ref or ""))
+        if row is None:
+            reviews.open_review(
+                ReviewKind.ORPHAN,
+                f"{fact.provider}:{fact.account}:{fact.fact_ref}",
+                {"merchant_ref": fact.merchant_ref, "amount_fen": fact.amount.minor},
+            )
+            continue
+        outcome = _outcome(fact, row, is_paid=row.is_paid or row.gift_id in paid_gifts)
+        if outcome == SETTLED:
+            paid_gifts.add(row.gift_id)
+        judged.append(_Judged(fact, row, outcome))
+    return judged
+
+
+def _outcome(fact: Fact, row: _Row, *, is_paid: bool) -> str:
+    if fact.kind is FactKind.CLOSED:
+        return CLOSED if row.attempt_state in ("created", "pending") else IGNORED
+    if fact.amount != row.amount:
+        return SUSPENSE
+    if is_paid:
+        return DUPLICATE
+    return SETTLED
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def _write_facts(judged: Sequence[_Judged]) -> None:
+    kept = [j for j in judged if j.outcome != IGNORED]
+    if not kept:
+        return
+    db.session.execute(
+        text(
+            """
+            INSERT INTO payment_fact (id, provider, account, kind, fact_ref, merchant_ref, attempt_id,
+                                      amount_fen, currency, occurred_at, recorded_at, seen_sources, outcome)
+            SELECT id, provider, account, kind, ref, merchant, attempt, fen, currency, at, :now,
+                   ARRAY[source], outcome
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:providers AS text[]), CAST(:accounts AS text[]),
+                        CAST(:kinds AS text[]), CAST(:refs AS text[]), CAST(:merchants AS text[]),
+                        CAST(:attempts AS uuid[]), CAST(:fens AS bigint[]), CAST(:currencies AS text[]),
+                        CAST(:ats AS timestamptz[]), CAST(:sources AS text[]), CAST(:outcomes AS text[]))
+                 AS t(id, provider, account, kind, ref, merchant, attempt, fen, currency, at, source, outcome)
+            """
+        ),
+        {
+            "now": clock.now(),
+            "ids": [j.id for j in kept],
+            "providers": [j.fact.provider for j in kept],
+            "accounts": [j.fact.account for j in kept],
+            "kinds": [j.fact.kind for j in kept],
+            "refs": [j.fact.fact_ref for j in kept],
+            "merchants": [j.fact.merchant_ref for j in kept],
+            "attempts": [j.row.attempt_id for j in kept],
+            "fens": [j.fact.amount.minor for j in kept],
+            "currencies": [j.fact.amount.currency for j in kept],
+            "ats": [j.fact.occurred_at for j in kept],
+            "sources": [j.fact.source for j in kept],
+            "outcomes": [j.outcome for j in kept],
+        },
+    )
+
+
+def _write_attempts(judged: Sequence[_Judged]) -> None:
+    """Move attempts: money makes them paid, a mismatch asks for review, a close ends unpaid ones."""
+    states = {SETTLED: "paid", DUPLICATE: "paid", SUSPENSE: "review", CLOSED: "closed"}
+    moved = [
+        j
+        for j in judged
+        if j.outcome in states and not (j.outcome == SUSPENSE and j.row.attempt_state == "paid")
+    ]
+    if not moved:
+        return
+    db.session.execute(
+        text(
+            """
+            UPDATE payment_attempt a
+            SET state = t.state, query_due_at = NULL,
+                provider_ref = CASE WHEN t.state = 'paid' AND a.provider_ref IS NULL THEN t.ref
+                                    ELSE a.provider_ref END,
+                paid_at = CASE WHEN t.state = 'paid' THEN coalesce(a.paid_at, t.at) ELSE a.paid_at END
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:refs AS text[]),
+                        CAST(:ats AS timestamptz[])) AS t(id, state, ref, at)
+            WHERE a.id = t.id AND (a.state <> 'paid' OR t.state = 'paid')
+            """
+        ),
+        {
+            "ids": [j.row.attempt_id for j in moved],
+            "states": [states[j.outcome] for j in moved],
+            "refs": [j.fact.fact_ref for j in moved],
+            "ats": [j.fact.occurred_at for j in moved],
+        },
+    )
+
+
+def _write_gifts(judged: Sequence[_Judged]) -> None:
+    states = {SETTLED: "paid", SUSPENSE: "review", CLOSED: "closed"}
+    moved = [j for j in judged if j.outcome in states]
+    if not moved:
+        return
+    db.session.execute(
+        text(
+            """
+            UPDATE giving_gift g
+            SET state = t.state, paid_at = CASE WHEN t.state = 'paid' THEN t.at ELSE NULL END
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:ats AS timestamptz[]))
+                 AS t(id, state, at)
+            WHERE g.id = t.id AND g.paid_at IS NULL
+              AND (t.state <> 'closed' OR NOT EXISTS (
+                    SELECT FROM payment_attempt a
+                    WHERE a.order_id = g.id AND a.state IN ('created', 'pending')))
+            """
+        ),
+        {
+            "ids": [j.row.gift_id for j in moved],
+            "states": [states[j.outcome] for j in moved],
+            "ats": [j.fact.occurred_at for j in moved],
+        },
+    )
+
+
+def _book(judged: Sequence[_Judged]) -> None:
+    """Post one gross entry per fact and put settled money on its fund's lane."""
+    booked = [j for j in judged if j.outcome in (SETTLED, SUSPENSE, DUPLICATE)]
+    posted = ledger.post_many([_entry(j) for j in booked])
+    by_fund: dict[UUID, list[NewLot]] = defaultdict(list)
+    for j in booked:
+        if j.outcome == SETTLED:
+            lot = NewLot(LotSource.GIFT, j.row.gift_id, j.fact.amount, posted.ids[f"fact:{j.id}"])
+            by_fund[j.row.fund_id].append(lot)
+    for fund_id in sorted(by_fund):
+        funds.add_lots(fund_id, by_fund[fund_id])
+
+
+def _entry(j: _Judged) -> NewEntry:
+    kinds = {
+        SETTLED: (EntryKind.GIFT_RECEIVED, chart.income(j.row.fund_kind), j.row.fund_id),
+        SUSPENSE: (EntryKind.SUSPENSE_RECEIVED, chart.SUSPENSE, None),
+        DUPLICATE: (EntryKind.SUSPENSE_RECEIVED, chart.UNAPPLIED, None),
+    }
+    kind, account, fund_id = kinds[j.outcome]
+    return NewEntry(
+        key=f"fact:{j.id}",
+        kind=kind,
+        occurred_at=j.fact.occurred_at,
+        lines=(
+            debit(chart.clearing(j.fact.provider), j.fact.amount),
+            credit(account, j.fact.amount, fund_id),
+        ),
+        fund_id=fund_id,
+    )
+
+
+def _open_reviews(judged: Sequence[_Judged]) -> None:
+    for j in judged:
+        kind = _review_kind(j)
+        if kind is not None:
+            detail: dict[str, Any] = {
+                "asked_fen": j.row.amount.minor,
+                "received_fen": j.fact.amount.minor,
+                "currency": j.fact.amount.currency,
+            }
+            reviews.open_review(
+                kind, f"{kind}:{j.id}", detail, fact_id=j.id, attempt_id=j.row.attempt_id
+            )
+
+
+def _review_kind(j: _Judged) -> ReviewKind | None:
+    if j.outcome == SUSPENSE:
+        return ReviewKind.MISMATCH
+    if j.outcome == DUPLICATE:
+        return ReviewKind.DUPLICATE
+    if j.outcome == SETTLED and j.row.attempt_state in ("closed", "failed"):
+        return ReviewKind.PAID_AFTER_CLOSE
+    return None
+
+
+def _count_people(settled: Sequence[_Judged]) -> None:
+    """Add what came in to the day's totals, with the payers not seen before in the campaign."""
+    if not settled:
+        return
+    payers = {
+        (j.row.campaign_id, sealing.fingerprint("payer", j.fact.payer)): j
+        for j in reversed(settled)
+        if j.fact.payer
+    }
+    rows = db.session.execute(
+        text(
+            """
+            INSERT INTO giving_campaign_payer (campaign_id, payer_key)
+            SELECT * FROM unnest(CAST(:campaigns AS uuid[]), CAST(:keys AS text[]))
+            ON CONFLICT DO NOTHING RETURNING campaign_id, payer_key
+            """
+        ),
+        {"campaigns": [key[0] for key in payers], "keys": [key[1] for key in payers]},
+    )
+    first_gifts = {id(payers[r.campaign_id, r.payer_key]) for r in rows}
+    days: dict[tuple[UUID, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for j in settled:
+        day = days[j.row.campaign_id, clock.shanghai_date(j.fact.occurred_at).isoformat()]
+        day[0] += j.fact.amount.minor
+        day[1] += 1
+        day[2] += id(j) in first_gifts
+        day[3] += j.fact.payer is None
+    add_days(days)
+
+
+def add_days(days: dict[tuple[UUID, str], list[int]]) -> None:
+    """Append rows to the days' totals: fen, gifts, new people, gifts whose payer is unknown."""
+    db.session.execute(
+        text(
+            """
+            INSERT INTO giving_day_total (campaign_id, day, amount_fen, gifts, people, anonymous_payers)
+            SELECT * FROM unnest(CAST(:campaigns AS uuid[]), CAST(:days AS text[]), CAST(:fens AS bigint[]),
+                                 CAST(:gifts AS bigint[]), CAST(:people AS bigint[]), CAST(:unknown AS bigint[]))
+            """
+        ),
+        {
+            "campaigns": [key[0] for key in days],
+            "days": [key[1] for key in days],
+            "fens": [value[0] for value in days.values()],
+            "gifts": [value[1] for value in days.values()],
+            "people": [value[2] for value in days.values()],
+            "unknown": [value[3] for value in days.values()],
+        },
+    )
+
+
+def fold_days() -> int:
+    """Fold the rows of each day into one; return how many rows went."""
+    result = db.session.execute(
+        text(
+            """
+            WITH crowded AS (
+                SELECT campaign_id, day FROM giving_day_total GROUP BY campaign_id, day
+                HAVING count(*) > 1 LIMIT 200
+            ), moved AS (
+                DELETE FROM giving_day_total d USING crowded c
+                WHERE (d.campaign_id, d.day) = (c.campaign_id, c.day) RETURNING d.*
+            ), kept AS (
+                INSERT INTO giving_day_total (campaign_id, day, amount_fen, gifts, people, anonymous_payers)
+                SELECT campaign_id, day, sum(amount_fen), sum(gifts), sum(people), sum(anonymous_payers)
+                FROM moved GROUP BY campaign_id, day RETURNING 1
+            )
+            SELECT count(*) FROM moved
+            """
+        )
+    )
+    return int(result.scalar_one())

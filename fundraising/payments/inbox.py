@@ -1,0 +1,101 @@
+"""The inbox: notices kept as they came, claimed in sets, done once."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import select, text, update
+
+from fundraising import clock
+from fundraising.database import db
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Queue
+from fundraising.payments.models import InboxNotice
+from fundraising.payments.providers.base import Envelope
+
+MOST_ATTEMPTS = 8
+PURGE_AFTER = timedelta(days=180)
+
+
+def put(envelope: Envelope) -> None:
+    """Keep a notice under the provider's number of the event; a repeat only counts the delivery."""
+    db.session.execute(
+        text(
+            """
+            INSERT INTO payment_inbox (provider, account, dedup_key, event_type, raw, sha256, received_at,
+                                       deliveries, state, attempts, due_at)
+            VALUES (:provider, :account, :key, :event, :raw, :sha256, :now, 1, 'new', 0, :now)
+            ON CONFLICT (provider, account, dedup_key)
+            DO UPDATE SET deliveries = payment_inbox.deliveries + 1
+            """
+        ),
+        {
+            "provider": envelope.provider,
+            "account": envelope.account,
+            "key": envelope.dedup_key,
+            "event": envelope.event_type,
+            "raw": envelope.raw,
+            "sha256": hashlib.sha256(envelope.raw).hexdigest(),
+            "now": clock.now(),
+        },
+    )
+    outbox.ring(Queue.MONEY)
+
+
+def claim(limit: int) -> list[InboxNotice]:
+    """Lock due notices for this transaction; other workers take others."""
+    query = (
+        select(InboxNotice)
+        .where(InboxNotice.state == "new", InboxNotice.due_at <= clock.now())
+        .order_by(InboxNotice.due_at, InboxNotice.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(db.session.execute(query).scalars())
+
+
+def done(ids: Sequence[int]) -> None:
+    """Mark notices as applied."""
+    db.session.execute(
+        update(InboxNotice)
+        .where(InboxNotice.id.in_(ids))
+        .values(state="done", last_error=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def failed(notice_id: int, error: str) -> bool:
+    """Put a notice back with a growing pause and return whether it is dead now."""
+    attempts = db.session.execute(
+        update(InboxNotice)
+        .where(InboxNotice.id == notice_id)
+        .values(attempts=InboxNotice.attempts + 1, last_error=error[:500])
+        .returning(InboxNotice.attempts)
+        .execution_options(synchronize_session=False)
+    ).scalar_one()
+    is_dead = attempts >= MOST_ATTEMPTS
+    db.session.execute(
+        update(InboxNotice)
+        .where(InboxNotice.id == notice_id)
+        .values(state="dead" if is_dead else "new", due_at=clock.now() + outbox.back_off(attempts))
+        .execution_options(synchronize_session=False)
+    )
+    return is_dead
+
+
+def has_due() -> bool:
+    """Whether notices wait to be applied."""
+    query = text("SELECT EXISTS (SELECT FROM payment_inbox WHERE state = 'new' AND due_at <= :now)")
+    return bool(db.session.execute(query, {"now": clock.now()}).scalar_one())
+
+
+def purge() -> int:
+    """Forget the raw bytes of old notices (they name payers); their hash stays."""
+    result = db.session.execute(
+        text(
+            "UPDATE payment_inbox SET raw = NULL WHERE raw IS NOT NULL AND state = 'done' "
+            "AND received_at < :before RETURNING 1"
+        ),
+        {"before": clock.now() - PURGE_AFTER},
+    )
+    return len(result.all())

@@ -1,0 +1,78 @@
+"""Which providers this installation has, from its settings; an unset provider is off."""
+
+from pathlib import Path
+
+import httpx
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.x509 import load_pem_x509_certificate
+
+from config import Settings
+from fundraising.payments.providers.base import Provider
+from fundraising.payments.providers.wechatpay import WechatPay
+
+APIV3_KEY_BYTES = 32
+LIMITS = httpx.Timeout(5.0, connect=2.0)
+
+
+class BadProviderSettings(Exception):
+    """A provider is half set up: the process does not start."""
+
+
+def build(settings: Settings) -> dict[str, Provider]:
+    """Return the providers by name.
+
+    Raises:
+        BadProviderSettings: WECHATPAY_MCHID is set and something else is missing or malformed.
+    """
+    if not settings.wechatpay_mchid:
+        return {}
+    return {"wechatpay": _wechatpay(settings)}
+
+
+def _wechatpay(settings: Settings) -> WechatPay:
+    keys = [key.strip().encode() for key in settings.wechatpay_apiv3_key.split(",") if key.strip()]
+    if not keys or any(len(key) != APIV3_KEY_BYTES for key in keys):
+        raise BadProviderSettings("WECHATPAY_APIV3_KEY: each key is 32 bytes")
+    key_file, folder = settings.wechatpay_private_key_file, settings.wechatpay_verify_keys_dir
+    if key_file is None or folder is None or not settings.wechatpay_appid:
+        raise BadProviderSettings(
+            "WECHATPAY_PRIVATE_KEY_FILE, WECHATPAY_VERIFY_KEYS_DIR and WECHATPAY_APPID go with WECHATPAY_MCHID"
+        )
+    return WechatPay(
+        account=settings.wechatpay_mchid,
+        appid=settings.wechatpay_appid,
+        serial=settings.wechatpay_serial_no,
+        private_key=_private_key(key_file),
+        apiv3_keys=keys,
+        verify_keys=verify_keys(folder),
+        base_url=settings.wechatpay_base_url.rstrip("/"),
+        oauth_url=settings.wechatpay_oauth_url,
+        oauth_api_url=settings.wechatpay_oauth_api_url.rstrip("/"),
+        app_secret=settings.wechatpay_app_secret,
+        http=httpx.Client(timeout=LIMITS, trust_env=False, follow_redirects=False),
+    )
+
+
+def _private_key(file: Path) -> RSAPrivateKey:
+    key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+    if not isinstance(key, RSAPrivateKey):
+        raise BadProviderSettings("WECHATPAY_PRIVATE_KEY_FILE is no RSA key")
+    return key
+
+
+def verify_keys(folder: Path) -> dict[str, RSAPublicKey]:
+    """Return the provider's keys: each PEM file's stem is a certificate serial or a public key id."""
+    found: dict[str, RSAPublicKey] = {}
+    for file in sorted(folder.glob("*.pem")):
+        data = file.read_bytes()
+        if b"BEGIN CERTIFICATE" in data:
+            key = load_pem_x509_certificate(data).public_key()
+        else:
+            key = serialization.load_pem_public_key(data)  # type: ignore[assignment]
+        if not isinstance(key, RSAPublicKey):
+            raise BadProviderSettings(f"{file.name} is no RSA key")
+        found[file.stem] = key
+    if not found:
+        raise BadProviderSettings("WECHATPAY_VERIFY_KEYS_DIR holds no keys")
+    return found

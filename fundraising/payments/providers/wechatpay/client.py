@@ -1,0 +1,331 @@
+"""The adapter: orders out, notices in, facts from both."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+from fundraising import clock
+from fundraising.money import Money, MoneyError
+from fundraising.payments.providers.base import (
+    CloseResult,
+    Envelope,
+    Fact,
+    FactKind,
+    FactSource,
+    Instruction,
+    OrderRequest,
+    OrderState,
+    PayKind,
+    Product,
+    ProviderRejected,
+    ProviderUnavailable,
+    QueryResult,
+    Rejected,
+    Unparsable,
+)
+from fundraising.payments.providers.wechatpay import signing
+
+PATHS = {
+    Product.WECHATPAY_NATIVE: ("/v3/pay/transactions/native", "code_url", PayKind.QR),
+    Product.WECHATPAY_JSAPI: ("/v3/pay/transactions/jsapi", "prepay_id", PayKind.JSAPI),
+    Product.WECHATPAY_H5: ("/v3/pay/transactions/h5", "h5_url", PayKind.REDIRECT),
+}
+EVENT_KINDS = {
+    "TRANSACTION.SUCCESS": "transaction",
+    "REFUND.SUCCESS": "refund",
+    "REFUND.ABNORMAL": "refund",
+    "REFUND.CLOSED": "refund",
+}
+STATES = {
+    "SUCCESS": OrderState.PAID,
+    "REFUND": OrderState.PAID,
+    "CLOSED": OrderState.CLOSED,
+    "REVOKED": OrderState.CLOSED,
+}
+MAX_ANSWER = 256 * 1024
+DESCRIPTION_LENGTH = 40
+NO_CONTENT = 204
+
+
+@dataclass(frozen=True)
+class WechatPay:
+    """WeChat Pay for one merchant.
+
+    ``verify_keys`` maps certificate serials and public key ids to keys; ``apiv3_keys`` are 32 bytes
+    each, the present one first.
+    """
+
+    account: str
+    appid: str
+    serial: str
+    private_key: RSAPrivateKey = field(repr=False)
+    apiv3_keys: Sequence[bytes] = field(repr=False)
+    verify_keys: Mapping[str, RSAPublicKey]
+    base_url: str
+    oauth_url: str
+    oauth_api_url: str
+    app_secret: str = field(repr=False)
+    http: httpx.Client = field(repr=False)
+    name: str = "wechatpay"
+
+    # ------------------------------------------------------------------ orders
+
+    def open_order(self, order: OrderRequest) -> Instruction:
+        """Open an order, or open it again with identical values to get a fresh code.
+
+        Raises:
+            ProviderUnavailable: the outcome is unknown; ask again with the same values.
+            ProviderRejected: refused, for certain.
+        """
+        path, key, kind = PATHS[order.product]
+        answer = self._call("POST", path, self._order_body(order))
+        value = answer.get(key)
+        if not isinstance(value, str) or not value:
+            raise ProviderUnavailable("no instruction in the answer")
+        return Instruction(kind, value)
+
+    def _order_body(self, order: OrderRequest) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "appid": self.appid,
+            "mchid": self.account,
+            "description": order.description[:DESCRIPTION_LENGTH],
+            "out_trade_no": order.merchant_ref,
+            "time_expire": order.expires_at.astimezone(clock.SHANGHAI).isoformat(
+                timespec="seconds"
+            ),
+            "notify_url": order.notify_url,
+            "amount": {"total": order.amount.minor, "currency": order.amount.currency},
+        }
+        if order.product is Product.WECHATPAY_JSAPI:
+            body["payer"] = {"openid": order.payer_openid}
+        if order.product is Product.WECHATPAY_H5:
+            body["scene_info"] = {
+                "payer_client_ip": order.client_ip or "127.0.0.1",
+                "h5_info": {"type": "Wap"},
+            }
+        return body
+
+    def query(self, merchant_ref: str) -> QueryResult:
+        """Ask about an order by our number. Raises ProviderUnavailable when the outcome is unknown."""
+        path = f"/v3/pay/transactions/out-trade-no/{quote(merchant_ref)}?mchid={self.account}"
+        try:
+            answer = self._call("GET", path)
+        except ProviderRejected as refused:
+            if refused.code in ("ORDER_NOT_EXIST", "RESOURCE_NOT_EXISTS"):
+                return QueryResult(OrderState.NOT_EXIST)
+            raise ProviderUnavailable(refused.code) from refused
+        state = STATES.get(str(answer.get("trade_state")), OrderState.NOTPAY)
+        if state is not OrderState.PAID:
+            return QueryResult(state)
+        try:
+            return QueryResult(state, [self._paid(answer, FactSource.QUERY)])
+        except Unparsable as bad:
+            raise ProviderUnavailable("an answer that makes no sense") from bad
+
+    def close(self, merchant_ref: str) -> CloseResult:
+        """Close an unpaid order. Raises ProviderUnavailable when the outcome is unknown."""
+        path = f"/v3/pay/transactions/out-trade-no/{quote(merchant_ref)}/close"
+        try:
+            self._call("POST", path, {"mchid": self.account})
+        except ProviderRejected as refused:
+            if refused.code in ("ORDER_PAID", "ORDERPAID"):
+                return CloseResult.ALREADY_PAID
+            if refused.code == "ORDER_NOT_EXIST":
+                return CloseResult.NOT_EXIST
+            if refused.code in ("ORDER_CLOSED", "ORDERCLOSED"):
+                return CloseResult.CLOSED
+            raise ProviderUnavailable(refused.code) from refused
+        return CloseResult.CLOSED
+
+    # ------------------------------------------------------------------ inside WeChat
+
+    def jsapi_params(self, prepay_id: str, now: datetime) -> dict[str, str]:
+        """Return the six values the bridge takes; the signature covers four lines."""
+        timestamp, nonce = str(int(now.timestamp())), secrets.token_hex(16)
+        package = f"prepay_id={prepay_id}"
+        message = f"{self.appid}\n{timestamp}\n{nonce}\n{package}\n".encode()
+        return {
+            "appId": self.appid,
+            "timeStamp": timestamp,
+            "nonceStr": nonce,
+            "package": package,
+            "signType": "RSA",
+            "paySign": signing.sign(self.private_key, message),
+        }
+
+    def openid_url(self, redirect_uri: str, state: str) -> str:
+        """Return the silent authorisation page (snsapi_base)."""
+        query = urlencode(
+            {
+                "appid": self.appid,
+                "redirect_uri": redirect_uri,
+                "response_type": "code",
+                "scope": "snsapi_base",
+                "state": state,
+            }
+        )
+        return f"{self.oauth_url}?{query}#wechat_redirect"
+
+    def openid(self, code: str) -> str:
+        """Trade a code for the openid. Raises ProviderUnavailable or ProviderRejected."""
+        query = urlencode(
+            {
+                "appid": self.appid,
+                "secret": self.app_secret,
+                "code": code,
+                "grant_type": "authorization_code",
+            }
+        )
+        answer = self._send("GET", f"{self.oauth_api_url}/sns/oauth2/access_token?{query}", {}, b"")
+        try:
+            openid = json.loads(answer.content).get("openid")
+        except (ValueError, AttributeError) as bad:
+            raise ProviderUnavailable("no JSON") from bad
+        if not isinstance(openid, str) or not openid:
+            raise ProviderRejected("invalid code")
+        return openid
+
+    # ------------------------------------------------------------------ notices
+
+    def authenticate(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> Envelope:
+        """Check a notice: signature over the raw bytes, time window, form, and that a key opens it.
+
+        Raises:
+            Rejected: not authentic. Undecryptable: authentic, our keys do not open it.
+            Unparsable: authentic, but not a notice.
+        """
+        signing.verify(headers, raw, self.verify_keys, now)
+        body = signing.read_json(raw)
+        number, event = body.get("id"), body.get("event_type")
+        if not isinstance(number, str) or not isinstance(event, str) or not 1 <= len(number) <= 64:
+            raise Unparsable("no id or event type")
+        if event in EVENT_KINDS:
+            signing.open_resource(body, self.apiv3_keys)
+        return Envelope(self.name, self.account, number, event, raw)
+
+    def parse(self, raw: bytes) -> list[Fact]:
+        """Read an authentic notice. Events we do not know mean nothing to us."""
+        body = signing.read_json(raw)
+        expected = EVENT_KINDS.get(str(body.get("event_type")))
+        if expected is None:
+            return []
+        kind = (body.get("resource") or {}).get("original_type", expected)
+        if kind != expected:
+            raise Unparsable("event and resource disagree")
+        plain = signing.open_resource(body, self.apiv3_keys)
+        if plain.get("mchid") != self.account:
+            raise Unparsable("another merchant")
+        if expected == "refund":
+            return []
+        if plain.get("trade_state") != "SUCCESS":
+            raise Unparsable("a success that is none")
+        return [self._paid(plain, FactSource.NOTICE)]
+
+    def _paid(self, plain: Mapping[str, Any], source: FactSource) -> Fact:
+        """Read a transaction. ``amount.total`` is the order's amount, coupons included."""
+        if plain.get("appid") != self.appid or plain.get("mchid") != self.account:
+            raise Unparsable("another app or merchant")
+        try:
+            amount = plain["amount"]
+            total, currency = amount["total"], amount.get("currency", "CNY")
+            if type(total) is not int or total <= 0:
+                raise Unparsable("amount")
+            return Fact(
+                provider=self.name,
+                account=self.account,
+                kind=FactKind.PAID,
+                fact_ref=_text(plain["transaction_id"]),
+                merchant_ref=_text(plain["out_trade_no"]),
+                amount=Money(total, currency),
+                occurred_at=_instant(plain["success_time"]),
+                source=source,
+                payer=(plain.get("payer") or {}).get("openid"),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, MoneyError) as bad:
+            raise Unparsable("transaction") from bad
+
+    # ------------------------------------------------------------------ calls
+
+    def _call(
+        self, method: str, target: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
+        now = clock.now()
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "User-Agent": "fundraising/1",
+            "Authorization": signing.authorization(
+                self.private_key,
+                mchid=self.account,
+                serial=self.serial,
+                method=method,
+                target=target,
+                timestamp=int(now.timestamp()),
+                nonce=secrets.token_hex(16),
+                body=raw,
+            ),
+        }
+        public_key = next(
+            (name for name in self.verify_keys if name.startswith("PUB_KEY_ID_")), None
+        )
+        if public_key is not None:
+            headers["Wechatpay-Serial"] = public_key
+        answer = self._send(method, self.base_url + target, headers, raw)
+        return self._believed(answer)
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], raw: bytes
+    ) -> httpx.Response:
+        try:
+            answer = self.http.request(method, url, headers=dict(headers), content=raw)
+        except httpx.HTTPError as broken:
+            raise ProviderUnavailable(type(broken).__name__) from broken
+        if len(answer.content) > MAX_ANSWER:
+            raise ProviderUnavailable("an answer that is too long")
+        return answer
+
+    def _believed(self, answer: httpx.Response) -> dict[str, Any]:
+        """Return a signed answer's body; a success without a good signature is forged or garbled."""
+        is_signed = "wechatpay-signature" in answer.headers
+        if is_signed or answer.is_success:
+            try:
+                signing.verify(answer.headers, answer.content, self.verify_keys, clock.now())
+            except Rejected as forged:
+                raise ProviderUnavailable(f"unverified answer: {forged}") from forged
+        if answer.status_code == NO_CONTENT:
+            return {}
+        try:
+            body = signing.read_json(answer.content)
+        except Unparsable as garbage:
+            raise ProviderUnavailable("no JSON") from garbage
+        if answer.is_success:
+            return body
+        code = str(body.get("code", ""))
+        if (
+            answer.is_server_error
+            or code in ("SYSTEM_ERROR", "FREQUENCY_LIMITED", "")
+            or not is_signed
+        ):
+            raise ProviderUnavailable(code or f"status {answer.status_code}")
+        raise ProviderRejected(code, str(body.get("message", "")))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= 64:
+        raise Unparsable("a reference")
+    return value
+
+
+def _instant(value: Any) -> datetime:
+    instant = datetime.fromisoformat(value)
+    if instant.tzinfo is None:
+        raise Unparsable("a time without its zone")
+    return instant

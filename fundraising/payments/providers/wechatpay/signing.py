@@ -1,0 +1,147 @@
+"""Signatures and sealed resources of WeChat Pay v3, both ways; pure functions over bytes."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fundraising.payments.providers.base import Rejected, Undecryptable, Unparsable
+
+SCHEME = "WECHATPAY2-SHA256-RSA2048"
+SKEW_SECONDS = 300
+MAX_DEPTH = 20
+_TIMESTAMP = re.compile(r"[0-9]{10}")
+
+
+def sign(key: RSAPrivateKey, message: bytes) -> str:
+    """Return the base64 of an RSASSA-PKCS1-v1_5 SHA-256 signature."""
+    signature = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
+    return base64.b64encode(signature).decode()
+
+
+def authorization(
+    key: RSAPrivateKey,
+    *,
+    mchid: str,
+    serial: str,
+    method: str,
+    target: str,
+    timestamp: int,
+    nonce: str,
+    body: bytes,
+) -> str:
+    """Return the Authorization header of a request: five lines signed, each ended by a line feed."""
+    head = f"{method}\n{target}\n{timestamp}\n{nonce}\n".encode()
+    signature = sign(key, head + body + b"\n")
+    return (
+        f'{SCHEME} mchid="{mchid}",nonce_str="{nonce}",signature="{signature}",'
+        f'timestamp="{timestamp}",serial_no="{serial}"'
+    )
+
+
+def verify(
+    headers: Mapping[str, str], raw: bytes, keys: Mapping[str, RSAPublicKey], now: datetime
+) -> None:
+    """Check the signature of a notice or answer over its raw bytes; never any network.
+
+    The key is chosen by ``Wechatpay-Serial`` among those loaded, so several may be valid at once.
+    A missing ``Wechatpay-Signature-Type`` means the usual one; a probe (``WECHATPAY/SIGNTEST/``) fails
+    like any bad signature.
+
+    Raises:
+        Rejected: a header is missing or malformed, the time is off by 300 s or more, the key is
+            unknown, or the signature is wrong.
+    """
+    by_name = {name.lower(): value for name, value in headers.items()}
+    values = [
+        by_name.get(f"wechatpay-{name}", "")
+        for name in ("timestamp", "nonce", "signature", "serial")
+    ]
+    timestamp, nonce, signature, serial = values
+    if not all(values):
+        raise Rejected("missing header")
+    if by_name.get("wechatpay-signature-type", SCHEME) != SCHEME:
+        raise Rejected("signature type")
+    if not _TIMESTAMP.fullmatch(timestamp):
+        raise Rejected("timestamp form")
+    if abs(now.timestamp() - int(timestamp)) > SKEW_SECONDS:
+        raise Rejected("timestamp skew")
+    key = keys.get(serial)
+    if key is None:
+        raise Rejected("unknown serial")
+    try:
+        decoded = base64.b64decode(signature, validate=True)
+        message = f"{timestamp}\n{nonce}\n".encode() + raw + b"\n"
+        key.verify(decoded, message, padding.PKCS1v15(), hashes.SHA256())
+    except (binascii.Error, ValueError, InvalidSignature):
+        raise Rejected("signature") from None
+
+
+def read_json(raw: bytes) -> dict[str, Any]:
+    """Read an object, refusing duplicate keys and deep nesting. Raises Unparsable."""
+    if raw.count(b"{") + raw.count(b"[") > 200 or _depth(raw) > MAX_DEPTH:
+        raise Unparsable("too deep")
+    try:
+        value = json.loads(raw, object_pairs_hook=_no_duplicates)
+    except (ValueError, RecursionError) as bad:
+        raise Unparsable("not JSON") from bad
+    if not isinstance(value, dict):
+        raise Unparsable("not an object")
+    return value
+
+
+def open_resource(envelope: Mapping[str, Any], keys: Sequence[bytes]) -> dict[str, Any]:
+    """Return the plaintext of a notice's resource, trying each APIv3 key (old and new while rotating).
+
+    Raises:
+        Unparsable: not the form the protocol gives a resource.
+        Undecryptable: no key opens it.
+    """
+    resource = envelope.get("resource")
+    if not isinstance(resource, dict) or resource.get("algorithm") != "AEAD_AES_256_GCM":
+        raise Unparsable("resource")
+    try:
+        sealed = base64.b64decode(resource["ciphertext"], validate=True)
+        nonce = resource["nonce"].encode()
+        extra = (resource.get("associated_data") or "").encode()
+    except (KeyError, AttributeError, TypeError, ValueError, binascii.Error) as bad:
+        raise Unparsable("resource") from bad
+    for key in keys:
+        try:
+            return read_json(AESGCM(key).decrypt(nonce, sealed, extra))
+        except (InvalidTag, ValueError):
+            continue
+    raise Undecryptable
+
+
+def seal_resource(plain: Mapping[str, Any], key: bytes, *, nonce: str, extra: str) -> str:
+    """Return the ciphertext of a resource as the provider makes it (simulator and tests)."""
+    data = json.dumps(plain, ensure_ascii=False).encode()
+    return base64.b64encode(AESGCM(key).encrypt(nonce.encode(), data, extra.encode())).decode()
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found
+
+
+def _depth(raw: bytes) -> int:
+    depth = deepest = 0
+    for byte in raw:
+        if byte in b"{[":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"}]":
+            depth -= 1
+    return deepest

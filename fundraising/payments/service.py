@@ -1,0 +1,164 @@
+"""Opening payments at providers: our row first, then their order, never inside a transaction."""
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+import structlog
+from flask import current_app
+from sqlalchemy import select, text
+
+from config import Settings
+from fundraising import clock
+from fundraising.database import db, transaction
+from fundraising.money import Money
+from fundraising.payments.errors import (
+    AttemptNotFound,
+    AttemptOver,
+    PaymentUnavailable,
+    ProductOff,
+)
+from fundraising.payments.models import Attempt, AttemptState
+from fundraising.payments.providers.base import (
+    Instruction,
+    OrderRequest,
+    PayKind,
+    Product,
+    Provider,
+    ProviderRejected,
+    ProviderUnavailable,
+)
+from fundraising.references import order_number
+
+FIRST_QUERY = timedelta(seconds=10)
+log = structlog.get_logger(__name__)
+
+
+def providers() -> dict[str, Provider]:
+    """Return the providers this process is set up for."""
+    return cast("dict[str, Provider]", current_app.extensions["providers"])
+
+
+def provider(name: str) -> Provider:
+    """Return a provider. Raises ProductOff."""
+    found = providers().get(name)
+    if found is None:
+        raise ProductOff
+    return found
+
+
+def create_attempt(
+    order_id: UUID, product: Product, amount: Money, expires_at: datetime, reference: str = ""
+) -> Attempt:
+    """Write an attempt to collect ``amount`` for an order, with its own number at the provider."""
+    attempt = Attempt(
+        order_id=order_id,
+        provider=product.provider,
+        account=provider(product.provider).account,
+        product=product,
+        merchant_ref=reference or order_number(),
+        amount_fen=amount.minor,
+        currency=amount.currency,
+        expires_at=expires_at,
+        query_due_at=clock.now() + FIRST_QUERY,
+    )
+    db.session.add(attempt)
+    db.session.flush()
+    return attempt
+
+
+def open_checkout(
+    attempt_id: UUID, description: str, *, openid: str | None = None, client_ip: str | None = None
+) -> Instruction:
+    """Open the attempt at its provider and keep the instruction; safe to repeat after a time-out.
+
+    Raises:
+        PaymentUnavailable: no believable answer; the same call may be made again.
+        AttemptOver: the attempt cannot be paid any more.
+    """
+    _end_reading()
+    attempt = get(attempt_id)
+    _end_reading()
+    if not attempt.is_live or attempt.expires_at <= clock.now():
+        raise AttemptOver
+    if attempt.instruction:
+        return Instruction(PayKind(attempt.instruction["kind"]), attempt.instruction["value"])
+    settings: Settings = current_app.extensions["settings"]
+    adapter = provider(attempt.provider)
+    request = OrderRequest(
+        merchant_ref=attempt.merchant_ref,
+        product=Product(attempt.product),
+        amount=Money(attempt.amount_fen, attempt.currency),
+        description=description,
+        expires_at=attempt.expires_at,
+        notify_url=f"{settings.public_url.rstrip('/')}/payments/{attempt.provider}/notify",
+        payer_openid=openid,
+        client_ip=client_ip,
+    )
+    try:
+        instruction = adapter.open_order(request)
+    except (ProviderUnavailable, ProviderRejected) as failed:
+        log.warning("checkout_failed", attempt=str(attempt_id), error=str(failed))
+        raise PaymentUnavailable from failed
+    with transaction():
+        _keep(attempt_id, instruction)
+    return instruction
+
+
+def _end_reading() -> None:
+    """End the transaction of earlier reads: none is held while a provider is spoken to."""
+    session = db.session()
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("A provider was about to be called inside a transaction.")
+    session.rollback()
+
+
+def _keep(attempt_id: UUID, instruction: Instruction) -> None:
+    attempt = db.session.execute(
+        select(Attempt).where(Attempt.id == attempt_id).with_for_update()
+    ).scalar_one()
+    attempt.instruction = asdict(instruction)
+    attempt.opened_at = clock.now()
+    if attempt.state == AttemptState.CREATED:
+        attempt.state = AttemptState.PENDING
+    db.session.flush()
+
+
+def get(attempt_id: UUID) -> Attempt:
+    """Return an attempt as it is now. Raises AttemptNotFound."""
+    found = db.session.get(Attempt, attempt_id, populate_existing=True)
+    if found is None:
+        raise AttemptNotFound
+    return found
+
+
+def latest(order_id: UUID) -> Attempt | None:
+    """Return the newest attempt of an order, None when there is none."""
+    query = select(Attempt).where(Attempt.order_id == order_id).order_by(Attempt.id.desc()).limit(1)
+    return db.session.execute(query).scalar_one_or_none()
+
+
+def attempts_of(order_id: UUID) -> list[Attempt]:
+    """Return all attempts of an order, the first one first."""
+    query = select(Attempt).where(Attempt.order_id == order_id).order_by(Attempt.id)
+    return list(db.session.execute(query).scalars())
+
+
+def find(reference: str) -> Attempt | None:
+    """Return the attempt with that number, ours or the provider's."""
+    query = select(Attempt).where(
+        (Attempt.merchant_ref == reference) | (Attempt.provider_ref == reference)
+    )
+    return db.session.execute(query.limit(1)).scalar_one_or_none()
+
+
+def ask_now(order_id: UUID) -> None:
+    """Let the provider be asked about an order's live attempts as soon as a worker is free."""
+    db.session.execute(
+        text(
+            "UPDATE payment_attempt SET query_due_at = least(query_due_at, :now) "
+            "WHERE order_id = :order_id AND state IN ('created', 'pending') AND query_due_at IS NOT NULL"
+        ),
+        {"now": clock.now(), "order_id": order_id},
+    )

@@ -1,0 +1,61 @@
+"""The Celery application. Redis carries only doorbells; every setting here keeps it that way."""
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_init
+from flask import Flask
+from kombu.entity import Queue as KombuQueue
+
+import config
+from fundraising import create_app, logs
+from fundraising.database import db
+from fundraising.outbox.kinds import Queue
+
+RING_EXPIRES_SECONDS = 30
+SOCKET_SECONDS = 2.0
+
+settings = config.load()
+flask_app: Flask = create_app(settings)
+
+app = Celery("fundraising", broker=settings.redis_url or "memory://", include=["worker.tasks"])
+app.conf.update(
+    # A message says only "look": losing, doubling or delaying one means nothing.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    event_serializer="json",
+    result_backend=None,
+    # Nothing runs longer than this; the visibility time-out is far above it.
+    task_soft_time_limit=60,
+    task_time_limit=90,
+    broker_transport_options={
+        "visibility_timeout": 300,
+        "socket_timeout": SOCKET_SECONDS * 5,
+        "socket_connect_timeout": 1.0,
+        "retry_policy": {"max_retries": 1},
+        "unacked_restore_interval": 5,
+    },
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_max_tasks_per_child=2000,
+    task_publish_retry=False,
+    task_create_missing_queues=False,
+    task_queues=[KombuQueue(queue) for queue in Queue],
+    task_default_queue=Queue.MAINTENANCE,
+    timezone="UTC",
+    enable_utc=True,
+)
+
+
+@setup_logging.connect
+def _logging(**_: object) -> None:
+    logs.setup()
+
+
+@worker_process_init.connect
+def _fresh_connections(**_: object) -> None:
+    with flask_app.app_context():
+        db.engine.dispose(close=False)

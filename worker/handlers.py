@@ -1,0 +1,102 @@
+"""What is done for each kind of work, and what counts as waiting work for each queue."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from time import monotonic
+
+import structlog
+
+from fundraising.audit import service as audit
+from fundraising.campaigns import service as campaigns
+from fundraising.database import db, transaction
+from fundraising.giving import settlement
+from fundraising.ledger import checks
+from fundraising.ledger import service as ledger
+from fundraising.mail import service as mail
+from fundraising.outbox import queries as outbox_queries
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Kind, Queue
+from fundraising.outbox.service import Claimed
+from fundraising.payments import inbox, polling
+from fundraising.receipts import service as receipts
+
+LEASE = timedelta(seconds=120)
+AT_ONCE = 50
+BUDGET = timedelta(seconds=5)
+log = structlog.get_logger(__name__)
+
+HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
+    Kind.ISSUE_RECEIPT: receipts.handle,
+    Kind.SEND_MAIL: mail.deliver,
+}
+
+
+def due_queues() -> set[str]:
+    """Return the queues whose doorbell should ring."""
+    due = outbox_queries.due_queues()
+    if inbox.has_due() or polling.has_due():
+        due.add(Queue.MONEY)
+    db.session.rollback()
+    return due
+
+
+def drain_money() -> None:
+    """Settle waiting notices, then ask about payments whose notice has not come."""
+    settlement.drain(BUDGET)
+    polling.poll_due(settlement.apply_facts)
+    settlement.drain(BUDGET)
+
+
+def drain_outbox(queue: Queue) -> None:
+    """Do the due work of a queue until none is left or five seconds are over."""
+    deadline = monotonic() + BUDGET.total_seconds()
+    while monotonic() < deadline:
+        with transaction():
+            claimed = outbox.claim(queue, AT_ONCE, LEASE)
+        if not claimed:
+            return
+        for work in claimed:
+            _do(work)
+
+
+def _do(work: Claimed) -> None:
+    try:
+        HANDLERS[work.kind](work)
+        with transaction():
+            outbox.done([work.id])
+    except Exception as error:
+        db.session.rollback()
+        log.exception("work_failed", kind=work.kind, work=work.id)
+        with transaction():
+            outbox.failed(work, f"{type(error).__name__}: {error}")
+            if work.attempts >= outbox.MOST_ATTEMPTS:
+                audit.raise_alarm(f"outbox:dead:{work.kind}", {"work": work.id})
+
+
+def fold() -> None:
+    """Fold the totals of the books and of the days."""
+    with transaction():
+        ledger.fold_totals()
+    with transaction():
+        settlement.fold_days()
+
+
+def check_books() -> None:
+    """Prove the books and raise an alarm for what does not hold."""
+    findings: Sequence[checks.Finding] = checks.run_all()
+    db.session.rollback()
+    with transaction():
+        audit.beat("books")
+        if findings:
+            audit.raise_alarm(
+                "books:check", {"findings": [f"{f.check}: {f.what}" for f in findings][:20]}
+            )
+
+
+def tidy() -> None:
+    """What is done once a day: campaigns that end, old letters and notices."""
+    with transaction():
+        campaigns.end_due()
+    with transaction():
+        mail.forget_old()
+        inbox.purge()

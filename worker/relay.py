@@ -1,0 +1,99 @@
+"""The relay rings the doorbell: a few messages without arguments while work waits in PostgreSQL.
+
+It listens for NOTIFY and looks by itself twice a second. With Redis away it goes on looking; nothing
+is lost, work waits. Run as ``python -m worker.relay``.
+"""
+
+import select
+import signal
+import time
+from types import FrameType
+
+import psycopg
+import redis
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from fundraising import logs
+from fundraising.audit import service as audit
+from fundraising.database import db, transaction
+from fundraising.outbox.kinds import Queue
+from fundraising.outbox.service import CHANNEL
+from worker import handlers, tasks
+from worker.app import SOCKET_SECONDS, app, flask_app, settings
+
+LONGEST_QUEUE = 4
+LOOK_EVERY = 0.5
+BEAT_EVERY = 10.0
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """Looks for due work and rings for it."""
+
+    def __init__(self) -> None:
+        self.redis = redis.Redis.from_url(
+            settings.redis_url, socket_timeout=SOCKET_SECONDS, socket_connect_timeout=1.0
+        )
+        self.listener: psycopg.Connection | None = None
+        self.is_running = True
+        self.next_beat = 0.0
+
+    def run(self) -> None:
+        """Ring until asked to stop."""
+        while self.is_running:
+            self.wait()
+            try:
+                with flask_app.app_context():
+                    due = handlers.due_queues()
+                    self.beat()
+            except SQLAlchemyError as away:
+                log.warning("database_away", error=type(away).__name__)
+                time.sleep(LOOK_EVERY)
+                continue
+            for queue in sorted(due):
+                self.ring(Queue(queue))
+
+    def ring(self, queue: Queue) -> None:
+        """Ring one queue unless enough rings wait there; Redis being away is no error."""
+        try:
+            if self.redis.llen(queue) < LONGEST_QUEUE:
+                tasks.RING[queue].apply_async(queue=queue, retry=False)
+        except (redis.RedisError, OSError, app.OperationalError) as away:
+            log.warning("redis_away", queue=queue, error=type(away).__name__)
+            time.sleep(LOOK_EVERY)
+
+    def wait(self) -> None:
+        """Sleep until NOTIFY or half a second, whichever is first."""
+        try:
+            if self.listener is None:
+                url = settings.database_url.replace("postgresql+psycopg", "postgresql")
+                self.listener = psycopg.connect(url, autocommit=True, connect_timeout=3)
+                self.listener.execute(f"LISTEN {CHANNEL}")
+            ready, _, _ = select.select([self.listener.fileno()], [], [], LOOK_EVERY)
+            if ready:
+                for _ in self.listener.notifies(timeout=0, stop_after=1000):
+                    pass
+        except (psycopg.Error, OSError, ValueError):
+            self.listener = None
+            time.sleep(LOOK_EVERY)
+
+    def beat(self) -> None:
+        """Say that the relay works, now and then."""
+        if time.monotonic() >= self.next_beat:
+            with transaction():
+                audit.beat("relay")
+            self.next_beat = time.monotonic() + BEAT_EVERY
+        db.session.remove()
+
+    def stop(self, _signal: int, _frame: FrameType | None) -> None:
+        """End after this round."""
+        self.is_running = False
+
+
+if __name__ == "__main__":
+    logs.setup()
+    relay = Relay()
+    signal.signal(signal.SIGTERM, relay.stop)
+    signal.signal(signal.SIGINT, relay.stop)
+    relay.run()

@@ -1,0 +1,77 @@
+"""The tasks: one per queue and one per timed duty; none takes an argument."""
+
+from typing import Any
+
+from celery import shared_task
+
+from fundraising.audit import service as audit
+from fundraising.database import db, transaction
+from fundraising.outbox.kinds import Queue
+from worker import handlers
+from worker.app import RING_EXPIRES_SECONDS, flask_app
+
+
+def _task(name: str, queue: Queue) -> Any:
+    return shared_task(name=name, queue=queue, expires=RING_EXPIRES_SECONDS)
+
+
+@_task("money.drain", Queue.MONEY)
+def drain_money() -> None:
+    """Settle what providers said."""
+    with flask_app.app_context():
+        handlers.drain_money()
+        with transaction():
+            audit.beat("worker")
+
+
+@_task("receipts.drain", Queue.RECEIPTS)
+def drain_receipts() -> None:
+    """Issue receipts."""
+    with flask_app.app_context():
+        handlers.drain_outbox(Queue.RECEIPTS)
+
+
+@_task("mail.drain", Queue.MAIL)
+def drain_mail() -> None:
+    """Send letters."""
+    with flask_app.app_context():
+        handlers.drain_outbox(Queue.MAIL)
+
+
+@_task("maintenance.drain", Queue.MAINTENANCE)
+def drain_maintenance() -> None:
+    """Do other work of the outbox."""
+    with flask_app.app_context():
+        handlers.drain_outbox(Queue.MAINTENANCE)
+
+
+@_task("maintenance.fold", Queue.MAINTENANCE)
+def fold() -> None:
+    """Fold totals."""
+    with flask_app.app_context():
+        handlers.fold()
+        with transaction():
+            audit.beat("worker")
+
+
+@_task("maintenance.check_books", Queue.MAINTENANCE)
+def check_books() -> None:
+    """Prove the books."""
+    with flask_app.app_context():
+        handlers.check_books()
+        db.session.remove()
+
+
+@_task("maintenance.tidy", Queue.MAINTENANCE)
+def tidy() -> None:
+    """The daily duties."""
+    with flask_app.app_context():
+        handlers.tidy()
+
+
+RING = {
+    Queue.MONEY: drain_money,
+    Queue.RECEIPTS: drain_receipts,
+    Queue.MAIL: drain_mail,
+    Queue.MAINTENANCE: drain_maintenance,
+}
