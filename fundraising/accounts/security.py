@@ -20,10 +20,10 @@ class OwnMail(MailUtil):
     def send_mail(
         self,
         template: str,
-        subject: str,
-        recipient: str,
+        subject: Any,
+        recipient: str | tuple[str, str],
         sender: Any,
-        body: str,
+        body: str | None,
         html: str | None,
         **kwargs: Any,
     ) -> None:
@@ -31,7 +31,11 @@ class OwnMail(MailUtil):
         del sender, html, kwargs
         with transaction():
             mail.send(
-                f"account:{secret_token()}", template, to=recipient, subject=subject, body=body
+                f"account:{secret_token()}",
+                template,
+                to=recipient,
+                subject=str(subject),
+                body=body or "",
             )
 
     def validate(self, email: str) -> str:

@@ -54,7 +54,7 @@ def totals(fund_id: UUID) -> list[TotalRow]:
     """Return the sums of a fund's postings by account and kind. Cost does not grow with gifts."""
     rows = db.session.execute(
         text(
-            f"SELECT account, kind, sum(amount_minor)::bigint AS amount_minor, "  # noqa: S608  constant text
+            f"SELECT account, kind, sum(amount_minor)::bigint AS amount_minor, "
             f"sum(posting_count)::bigint AS posting_count FROM ({BOTH}) AS t "
             "WHERE fund_id = :fund_id GROUP BY account, kind ORDER BY account, kind"
         ),
@@ -68,7 +68,7 @@ def balance(account: str, currency: str = "CNY", fund_id: UUID | None = None) ->
     only_fund = "AND fund_id = :fund_id" if fund_id else ""
     amount = db.session.execute(
         text(
-            f"SELECT coalesce(sum(amount_minor), 0)::bigint FROM ({BOTH}) AS t "  # noqa: S608  constant text
+            f"SELECT coalesce(sum(amount_minor), 0)::bigint FROM ({BOTH}) AS t "
             f"WHERE account = :account AND currency = :currency {only_fund}"
         ),
         {"account": account, "currency": currency, "fund_id": fund_id},
@@ -80,7 +80,7 @@ def trial_balance() -> list[BalanceRow]:
     """Return every account with a balance or movement; the amounts sum to zero per currency."""
     rows = db.session.execute(
         text(
-            f"SELECT t.account, a.name, a.type, t.currency, sum(t.amount_minor)::bigint AS amount_minor "  # noqa: S608
+            f"SELECT t.account, a.name, a.type, t.currency, sum(t.amount_minor)::bigint AS amount_minor "
             f"FROM ({BOTH}) AS t JOIN ledger_account a ON a.code = t.account "
             "GROUP BY t.account, a.name, a.type, t.currency ORDER BY t.account, t.currency"
         )

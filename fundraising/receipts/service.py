@@ -3,19 +3,16 @@
 A receipt confirmation is no fiscal receipt (公益事业捐赠统一票据): it carries none of its marks and says so.
 """
 
-import base64
 import hashlib
-import io
 from typing import Any
 from uuid import UUID
 
-import qrcode
 from flask import current_app
 from flask_babel import force_locale
 from sqlalchemy import select, text
 
 from config import Settings
-from fundraising import clock, references, typesetting
+from fundraising import clock, qr, references, typesetting
 from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
@@ -176,22 +173,7 @@ def _snapshot(receipt: Receipt, gift: Gift) -> dict[str, Any]:
 
 
 def _page(receipt: Receipt) -> dict[str, Any]:
-    return {**receipt.snapshot, "qr": _qr_rows(receipt.snapshot["verify"])}
-
-
-def _qr_rows(address: str) -> list[str]:
-    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, border=0)
-    code.add_data(address)
-    return ["".join("1" if dark else "0" for dark in row) for row in code.get_matrix()]
-
-
-def qr_data_uri(address: str, *, box: int = 6) -> str:
-    """Return a QR code as a picture to put into a page."""
-    code = qrcode.QRCode(error_correction=qrcode.constants.ERROR_CORRECT_M, border=4, box_size=box)
-    code.add_data(address)
-    data = io.BytesIO()
-    code.make_image().save(data)
-    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    return {**receipt.snapshot, "qr": qr.rows(receipt.snapshot["verify"])}
 
 
 mail.register_attachment(ATTACHMENT, attachment)

@@ -1,0 +1,172 @@
+"""The donation form: one screen, one decision that must be made (the amount), and consent."""
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, HiddenField, RadioField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, ValidationError
+
+from fundraising.campaigns.models import Campaign
+from fundraising.errors import DomainError
+from fundraising.giving import people
+from fundraising.giving.errors import TextRefused
+from fundraising.giving.models import Display
+from fundraising.i18n import fen_short
+from fundraising.i18n import lazy_gettext as _l
+from fundraising.mail.service import normal_address
+from fundraising.money import Money, MoneyError
+from fundraising.references import secret_token
+
+
+def _strip(value: str | None) -> str | None:
+    return value.strip(" ") if value else value
+
+
+class DonateForm(FlaskForm):
+    """What a donor says before paying."""
+
+    key = HiddenField(default=secret_token, validators=[Length(min=16, max=80)])
+    preset = StringField()
+    own_amount = StringField(_l("Another amount (yuan)"), filters=[_strip])
+    display = RadioField(
+        _l("How shall we name you in public?"),
+        choices=[
+            (Display.ANONYMOUS.value, _l("Anonymous")),
+            (Display.MASKED.value, _l("Partly hidden")),
+            (Display.FULL.value, _l("In full")),
+        ],
+        default=Display.ANONYMOUS.value,
+    )
+    name = StringField(_l("Name"), filters=[_strip])
+    message = TextAreaField(
+        _l("A few words (shown after somebody has read them)"), filters=[_strip]
+    )
+    email = StringField(_l("E-mail (for your receipt; not needed)"), filters=[_strip])
+    fiscal = RadioField(
+        _l("Fiscal receipt (公益事业捐赠统一票据)"),
+        choices=[("no", _l("I do not need one")), ("yes", _l("Please issue one"))],
+        default="no",
+    )
+    product = HiddenField()
+    consent = BooleanField(
+        _l("I have read what this campaign is for and how my data is used."),
+        validators=[InputRequired(_l("Please agree before you give."))],
+    )
+
+    def __init__(self, campaign: Campaign, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.campaign = campaign
+
+    @property
+    def amount(self) -> Money | None:
+        """The amount typed or chosen, None when it is none."""
+        try:
+            return Money.parse_yuan(self.own_amount.data or self.preset.data or "")
+        except MoneyError:
+            return None
+
+    def validate_own_amount(self, field: StringField) -> None:
+        """An amount is needed, canonical and within what the campaign takes."""
+        if not (field.data or self.preset.data):
+            raise ValidationError(_l("Choose or write an amount."))
+        amount = self.amount
+        if amount is None:
+            raise ValidationError(
+                _l("Write the amount in yuan with at most two decimals, such as 100 or 13.50.")
+            )
+        if amount.minor < self.campaign.min_fen:
+            raise ValidationError(
+                _l("The smallest gift is %(amount)s.", amount=fen_short(self.campaign.min_fen))
+            )
+        if amount.minor > self.campaign.max_fen:
+            raise ValidationError(
+                _l(
+                    "The largest gift here is %(amount)s. For more, please write to us.",
+                    amount=fen_short(self.campaign.max_fen),
+                )
+            )
+
+    def validate_name(self, field: StringField) -> None:
+        """A name is needed only where it is to be shown."""
+        try:
+            name = people.clean(field.data or "", people.MAX_NAME)
+        except TextRefused:
+            raise ValidationError(_l("Please leave out links and unusual characters.")) from None
+        if not name and self.display.data != Display.ANONYMOUS:
+            raise ValidationError(
+                _l("Please write the name to be shown, or choose to stay anonymous.")
+            )
+
+    def validate_message(self, field: StringField) -> None:
+        """Up to sixty characters, no links."""
+        try:
+            people.clean_message(field.data or "")
+        except TextRefused:
+            raise ValidationError(
+                _l("At most 60 characters, without links or unusual characters.")
+            ) from None
+
+    def validate_email(self, field: StringField) -> None:
+        """An address, when one is given."""
+        try:
+            if field.data:
+                normal_address(field.data)
+        except DomainError as refused:
+            raise ValidationError(refused.message) from None
+
+
+class FindForm(FlaskForm):
+    """A number from the payer's bill, and where to send a code."""
+
+    number = StringField(
+        _l("Number from your bill"),
+        [InputRequired(_l("Please fill this in.")), Length(max=64)],
+        filters=[_strip],
+    )
+    amount = StringField(
+        _l("Amount of the gift (yuan)"),
+        [InputRequired(_l("Please fill this in."))],
+        filters=[_strip],
+    )
+    email = StringField(
+        _l("E-mail"), [InputRequired(_l("Please fill this in.")), Length(max=200)], filters=[_strip]
+    )
+
+    def validate_amount(self, field: StringField) -> None:
+        """An amount in its usual form."""
+        try:
+            Money.parse_yuan(field.data or "")
+        except MoneyError:
+            raise ValidationError(
+                _l("Write the amount in yuan with at most two decimals, such as 100 or 13.50.")
+            ) from None
+
+    def validate_email(self, field: StringField) -> None:
+        """An address."""
+        try:
+            normal_address(field.data or "")
+        except DomainError as refused:
+            raise ValidationError(refused.message) from None
+
+
+class CodeForm(FlaskForm):
+    """The six digits that were sent."""
+
+    code = StringField(
+        _l("Six digits from the letter"),
+        [InputRequired(_l("Please fill this in.")), Length(max=12)],
+    )
+
+
+class DisplayForm(FlaskForm):
+    """How to be named from now on."""
+
+    display = RadioField(
+        _l("How shall we name you in public?"),
+        choices=[
+            (Display.ANONYMOUS.value, _l("Anonymous")),
+            (Display.MASKED.value, _l("Partly hidden")),
+            (Display.FULL.value, _l("In full")),
+        ],
+    )
+    name = StringField(_l("Name"))

@@ -1,0 +1,296 @@
+"""Giving: the form, the payment page, the result, thanks."""
+
+from uuid import UUID
+
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy.exc import IntegrityError
+
+from config import Settings
+from fundraising import clock, references
+from fundraising.access import public
+from fundraising.campaigns import queries as campaigns
+from fundraising.campaigns.errors import CampaignNotOpen
+from fundraising.campaigns.models import Campaign
+from fundraising.database import db, transaction
+from fundraising.errors import DomainError
+from fundraising.extensions import limiter
+from fundraising.giving import queries, service
+from fundraising.giving.forms import DonateForm
+from fundraising.giving.models import Display, Gift
+from fundraising.giving.service import StartGift
+from fundraising.i18n import language
+from fundraising.payments import service as payments
+from fundraising.payments.errors import AttemptOver, PaymentUnavailable
+from fundraising.payments.models import Attempt
+from fundraising.payments.providers.base import (
+    Instruction,
+    PayKind,
+    Product,
+    ProviderRejected,
+    ProviderUnavailable,
+)
+from fundraising.qr import data_uri
+
+bp = Blueprint("giving", __name__)
+UNPAID_KEPT = 5
+CHECKOUTS = "40 per minute; 400 per hour"
+
+
+def device() -> str:
+    """Name the browser for limits: its own cookie, else its address (many donors may share one)."""
+    if "device" not in session:
+        session["device"] = references.secret_token()
+        return f"address:{request.remote_addr}"
+    return f"device:{session['device']}"
+
+
+@bp.route("/c/<slug>/donate", methods=["GET", "POST"])
+@public
+@limiter.limit(CHECKOUTS, key_func=device, methods=["POST"])
+def donate(slug: str) -> ResponseReturnValue:
+    """Show the form, or start the gift it describes and go to pay."""
+    campaign = campaigns.get_public(slug)
+    if not campaign.is_open:
+        raise CampaignNotOpen
+    form = DonateForm(campaign)
+    if request.method == "GET":
+        _prefill(form, campaign)
+        return _form_page(form, campaign)
+    if not form.validate():
+        return _form_page(form, campaign, 422)
+    try:
+        gift = _start(form, slug)
+    except DomainError as refused:
+        form.own_amount.errors = [str(refused.message)]
+        return _form_page(form, campaign, int(refused.status))
+    _remember(gift)
+    return redirect(url_for(".pay", order_no=gift.order_no), 303)
+
+
+def _start(form: DonateForm, slug: str) -> Gift:
+    assert form.amount is not None
+    asked = StartGift(
+        campaign_slug=slug,
+        amount=form.amount,
+        product=_product(form.product.data),
+        idempotency_key=form.key.data,
+        display=Display(form.display.data),
+        name=form.name.data or "",
+        email=form.email.data or "",
+        message=form.message.data or "",
+        wants_fiscal_receipt=form.fiscal.data == "yes",
+        locale=language(),
+    )
+    try:
+        with transaction():
+            return service.start_gift(asked)
+    except IntegrityError:  # the doubled form won the race: its gift is ours
+        with transaction():
+            return service.start_gift(asked)
+
+
+def _prefill(form: DonateForm, campaign: Campaign) -> None:
+    wanted = request.args.get("amount", "")
+    offered = [f"{fen / 100:.2f}".removesuffix(".00") for fen in campaign.preset_amounts_fen]
+    if wanted in offered:
+        form.preset.data = wanted
+    elif wanted:
+        form.own_amount.data = wanted[:16]
+
+
+def _form_page(form: DonateForm, campaign: Campaign, status: int = 200) -> ResponseReturnValue:
+    unpaid = _unpaid(campaign) if request.method == "GET" else None
+    page = render_template(
+        "giving/donate.html", form=form, campaign=campaign, demo=campaign.is_demo, unpaid=unpaid
+    )
+    return _not_kept(page, status)
+
+
+@bp.get("/pay/<order_no>")
+@public
+def pay(order_no: str) -> ResponseReturnValue:
+    """Show how to pay, until it is paid or its time is over."""
+    gift = queries.by_order_no(order_no)
+    if gift.is_paid:
+        return redirect(url_for(".result", order_no=order_no), 303)
+    attempt = payments.latest(gift.id)
+    campaign = campaigns.get_by_id(gift.campaign_id)
+    values = {"gift": gift, "campaign": campaign, "attempt": attempt, "demo": campaign.is_demo}
+    if attempt is None or not attempt.is_live or attempt.expires_at <= clock.now():
+        return _not_kept(render_template("giving/pay_over.html", **values))
+    if attempt.product == Product.WECHATPAY_JSAPI and _openid() is None and not attempt.instruction:
+        return _become_known(attempt, order_no)
+    try:
+        instruction = payments.open_checkout(
+            attempt.id,
+            campaign.title["zh"],
+            openid=_openid(),
+            client_ip=request.remote_addr,
+        )
+    except PaymentUnavailable as away:
+        page = render_template("giving/pay_away.html", message=away.message, **values)
+        return _not_kept(page, int(away.status))
+    except AttemptOver:
+        return _not_kept(render_template("giving/pay_over.html", **values))
+    return _not_kept(render_template("giving/pay.html", **values, **_ways(attempt, instruction)))
+
+
+def _ways(attempt: Attempt, instruction: Instruction) -> dict[str, object]:
+    """Return what the payment page needs for an instruction."""
+    settings: Settings = current_app.extensions["settings"]
+    simulator = settings.wechatpay_simulator_url.rstrip("/")
+    ways: dict[str, object] = {"kind": instruction.kind.value}
+    if simulator:
+        ways["cashier"] = (
+            f"{simulator}/cashier/{attempt.merchant_ref}?return={_result_url(attempt.order_id)}"
+        )
+    if instruction.kind is PayKind.QR:
+        ways["qr"] = data_uri(instruction.value)
+    elif instruction.kind is PayKind.REDIRECT:
+        ways["address"] = f"{instruction.value}&redirect_url={_result_url(attempt.order_id)}"
+    else:
+        adapter = payments.provider(attempt.provider)
+        ways["bridge"] = adapter.jsapi_params(instruction.value, clock.now())
+    return ways
+
+
+def _result_url(gift_id: UUID) -> str:
+    gift = queries.by_id(gift_id)
+    settings: Settings = current_app.extensions["settings"]
+    return f"{settings.public_url}/pay/{gift.order_no}/result"
+
+
+@bp.post("/pay/<order_no>/again")
+@public
+@limiter.limit(CHECKOUTS, key_func=device)
+def pay_again(order_no: str) -> ResponseReturnValue:
+    """Start another attempt: another way to pay, or because the first one's time was over."""
+    gift = queries.by_order_no(order_no)
+    if gift.is_paid:
+        return redirect(url_for(".result", order_no=order_no), 303)
+    with transaction():
+        service.try_again(gift, _product(request.form.get("product")))
+    return redirect(url_for(".pay", order_no=order_no), 303)
+
+
+@bp.post("/pay/<order_no>/check")
+@public
+@limiter.limit("30 per minute", key_func=device)
+def check(order_no: str) -> ResponseReturnValue:
+    """Let the provider be asked now; the result page shows what it says."""
+    gift = queries.by_order_no(order_no)
+    with transaction():
+        payments.ask_now(gift.id)
+    return redirect(url_for(".result", order_no=order_no), 303)
+
+
+@bp.get("/pay/<order_no>/result")
+@public
+def result(order_no: str) -> ResponseReturnValue:
+    """Show what the books say of an order; what the browser brings along proves nothing."""
+    gift = queries.by_order_no(order_no)
+    campaign = campaigns.get_by_id(gift.campaign_id)
+    is_own = order_no in session.get("orders", []) or current_user.is_authenticated
+    if gift.is_paid and is_own:
+        return redirect(url_for(".thanks", token=gift.token), 303)
+    page = render_template(
+        "giving/result.html", gift=gift, campaign=campaign, demo=campaign.is_demo
+    )
+    return _not_kept(page)
+
+
+@bp.get("/thanks/<token>")
+@public
+def thanks(token: str) -> ResponseReturnValue:
+    """Thank the donor, and say what comes next."""
+    gift = queries.by_token(token)
+    if not gift.is_paid:
+        return redirect(url_for(".result", order_no=gift.order_no), 303)
+    campaign = campaigns.get_by_id(gift.campaign_id)
+    page = render_template(
+        "giving/thanks.html", gift=gift, campaign=campaign, demo=campaign.is_demo
+    )
+    return _secret(page)
+
+
+@bp.get("/pay/<order_no>/openid")
+@public
+def openid_return(order_no: str) -> ResponseReturnValue:
+    """Take the code that WeChat gives silently, and go on to pay."""
+    expected = session.pop("oauth_state", None)
+    if not expected or request.args.get("state") != expected:
+        return redirect(url_for(".pay", order_no=order_no), 303)
+    try:
+        session["openid"] = payments.provider("wechatpay").openid(request.args.get("code", ""))
+    except (ProviderUnavailable, ProviderRejected):
+        raise PaymentUnavailable from None
+    return redirect(url_for(".pay", order_no=order_no), 303)
+
+
+def _become_known(attempt: Attempt, order_no: str) -> ResponseReturnValue:
+    session["oauth_state"] = references.secret_token()
+    settings: Settings = current_app.extensions["settings"]
+    back = f"{settings.public_url}/pay/{order_no}/openid"
+    adapter = payments.provider(attempt.provider)
+    return redirect(adapter.openid_url(back, session["oauth_state"]), 302)
+
+
+def _openid() -> str | None:
+    known: str | None = session.get("openid")
+    return known
+
+
+def _product(asked: str | None) -> Product:
+    """Return the way to pay: the one asked for, else the one this browser can do."""
+    if asked in {product.value for product in Product}:
+        return Product(asked)
+    agent = (request.user_agent.string or "").lower()
+    if "micromessenger" in agent:
+        return Product.WECHATPAY_JSAPI
+    if "mobile" in agent or "android" in agent or "iphone" in agent:
+        return Product.WECHATPAY_H5
+    return Product.WECHATPAY_NATIVE
+
+
+def _remember(gift: Gift) -> None:
+    orders = [n for n in session.get("orders", []) if n != gift.order_no]
+    session["orders"] = [*orders, gift.order_no][-UNPAID_KEPT:]
+
+
+def _unpaid(campaign: Campaign) -> Gift | None:
+    """Return an order of this browser that still waits to be paid, for a second tab."""
+    for order_no in reversed(session.get("orders", [])):
+        try:
+            gift = queries.by_order_no(order_no)
+        except DomainError:
+            continue
+        is_waiting = gift.state in ("created", "pending") and gift.campaign_id == campaign.id
+        if is_waiting and gift.expires_at and gift.expires_at > clock.now():
+            return gift
+    db.session.rollback()
+    return None
+
+
+def _not_kept(page: str, status: int = 200) -> Response:
+    response = Response(page, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _secret(page: str, status: int = 200) -> Response:
+    """A page whose address is the permission: not kept, not indexed, its address told to nobody."""
+    response = _not_kept(page, status)
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -1,0 +1,31 @@
+// Shows the chosen amount on the button and counts the message. The form works without this file.
+const form = document.querySelector("[data-donate]");
+if (form) {
+  const button = form.querySelector("[data-submit]");
+  const own = form.querySelector("[name=own_amount]");
+  const message = form.querySelector("[name=message]");
+  const counter = form.querySelector("[data-count]");
+  const amount = () => {
+    const typed = own.value.trim();
+    if (typed) return /^(0|[1-9]\d*)(\.\d{1,2})?$/.test(typed) ? typed : "";
+    const chosen = form.querySelector("[name=preset]:checked");
+    return chosen ? chosen.dataset.label : "";
+  };
+  const show = () => {
+    const value = amount();
+    button.textContent = value ? button.dataset.with.replace("{}", value) : button.dataset.without;
+    if (counter) counter.textContent = `${[...message.value].length} / 60`;
+  };
+  own.addEventListener("input", () => {
+    if (own.value.trim()) form.querySelectorAll("[name=preset]").forEach((radio) => { radio.checked = false; });
+    show();
+  });
+  form.addEventListener("change", (event) => {
+    if (event.target.name === "preset") own.value = "";
+    show();
+  });
+  form.addEventListener("input", show);
+  form.addEventListener("submit", () => { button.disabled = true; button.textContent = button.dataset.busy; });
+  window.addEventListener("pageshow", () => { button.disabled = false; show(); });
+  show();
+}
