@@ -1,0 +1,175 @@
+"""Bank lines are kept once, and money reaches the bank only by them."""
+
+from datetime import datetime
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session
+
+from fundraising import clock
+from fundraising.funds import queries as fund_queries
+from fundraising.funds.errors import FundOverspent
+from fundraising.ledger import chart
+from fundraising.ledger import queries as books
+from fundraising.ledger import service as ledger
+from fundraising.ledger.errors import KeyReused
+from fundraising.ledger.models import EntryKind
+from fundraising.ledger.service import NewEntry, credit, debit
+from fundraising.money import Money
+from fundraising.payments import statement_files, statements
+from fundraising.payments.statement_files import StatementRow, UnreadableStatement
+from fundraising.payments.statements import Fee
+from tests.factories import Make
+
+NOON = datetime(2024, 5, 20, 12, 0, tzinfo=clock.SHANGHAI)
+STATEMENT = (
+    "账号：13050000,,,,,\r\n"
+    "交易时间,交易流水号,借方发生额(元),贷方发生额(元),对方户名,摘要\r\n"
+    '2024-05-20 09:00:00,S1,,"391,631.68",公益宝平台,5月善款结算\r\n'
+    "2024-05-21,S2,11576.00,,供应商,货款\r\n"
+)
+
+
+def row(serial: str = "S1", fen: int = 1000) -> StatementRow:
+    return StatementRow("bank", serial, NOON, Money(fen), "平台", "结算")
+
+
+def line_id(serial: str = "S1") -> UUID:
+    line = statements.find_line("bank", serial)
+    assert line is not None
+    return line.id
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
+def test_a_statement_is_read_in_each_encoding_banks_use(encoding: str) -> None:
+    file = statement_files.read(STATEMENT.encode(encoding), "bank")
+
+    assert [(r.serial, r.amount, r.counterparty) for r in file.rows] == [
+        ("S1", Money(39_163_168), "公益宝平台"),
+        ("S2", Money(-1_157_600), "供应商"),
+    ]
+    assert file.errors == []
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("2024-05-20,,,1.00,,", "serial number is missing"),
+        ("2024-05-20,1.2E+15,,1.00,,", "rounded"),
+        ("2024-05-20,S,,1.001,,", "two decimals"),
+        ("2024-05-20,S,1.00,1.00,,", "came in and money that went out"),
+        ("2024-05-20,S,,0.00,,", "zero"),
+        ("20th May,S,,1.00,,", "not written like"),
+    ],
+)
+def test_a_bad_line_is_named_with_its_reason(app: object, line: str, problem: str) -> None:
+    heading = "交易时间,交易流水号,借方发生额,贷方发生额,对方户名,摘要\n"
+    file = statement_files.read(f"{heading}{line}\n".encode(), "bank")
+
+    assert file.rows == []
+    (error,) = file.errors
+    assert error.line == 2
+    assert problem in error.problem._args[0]
+
+
+@pytest.mark.parametrize("data", [b"", b"a,b\n1,2\n", b"\0\0", b"\xff\xfe\x00"])
+def test_a_file_that_is_no_statement_is_refused(data: bytes) -> None:
+    with pytest.raises(UnreadableStatement):
+        statement_files.read(data, "bank")
+
+
+def test_importing_again_changes_nothing(session: Session) -> None:
+    assert statements.import_lines([row(), row("S2"), row("S2")]).new == 2
+
+    again = statements.import_lines([row(), row("S2"), row("S3")])
+
+    assert (again.new, again.known) == (1, 2)
+    assert len(statements.open_lines()) == 3
+
+
+def test_a_known_line_with_another_amount_is_an_alarm(session: Session) -> None:
+    statements.import_lines([row()])
+
+    with pytest.raises(statements.BankLineChanged):
+        statements.import_lines([row(fen=1001)])
+
+
+def test_a_payout_closes_what_waited_at_the_provider(make: Make) -> None:
+    fund = make.fund()
+    make.money(fund.id, 600, 500)
+    statements.import_lines([row(fen=1000)])
+    statements.book_fee(Fee(fund.id, "wechatpay", Money(100), "fee:1", NOON))
+
+    entry = books.entry(statements.match_payout(line_id(), "wechatpay", "tester"))
+
+    assert entry.kind == EntryKind.PAYOUT_RECEIVED
+    assert entry.booked_on == NOON.date()
+    assert books.balance(chart.clearing("wechatpay")) == Money.zero()
+    assert books.balance(chart.BANK) == Money(1000)
+    assert statements.open_lines() == []
+
+
+def test_a_line_is_booked_once(make: Make) -> None:
+    make.money(make.fund().id, 5000)
+    statements.import_lines([row(fen=1000)])
+    statements.match_payout(line_id(), "wechatpay")
+
+    with pytest.raises(statements.BankLineDone):
+        statements.match_payout(line_id(), "wechatpay")
+    with pytest.raises(statements.BankLineDone):
+        statements.book_suspense(line_id())
+    assert books.balance(chart.BANK) == Money(1000)
+
+
+def test_more_than_waits_at_the_provider_is_no_payout(make: Make) -> None:
+    make.money(make.fund().id, 999)
+    statements.import_lines([row(fen=1000)])
+
+    with pytest.raises(statements.NotWaiting):
+        statements.match_payout(line_id(), "wechatpay")
+
+
+def test_money_that_nobody_can_place_waits_in_suspense(session: Session) -> None:
+    statements.import_lines([row(fen=1000), row("OUT", -5)])
+    statements.book_suspense(line_id())
+
+    assert books.balance(chart.SUSPENSE) == Money(-1000)
+    with pytest.raises(statements.NotWaiting):
+        statements.book_suspense(line_id("OUT"))
+
+
+def test_a_fee_has_its_own_line_and_draws_from_the_fund_once(make: Make) -> None:
+    fund = make.fund()
+    (gift,) = make.money(fund.id, 1000)
+    fee = Fee(fund.id, "wechatpay", Money(6), "fee:bill:1", NOON)
+
+    assert statements.book_fee(fee) == statements.book_fee(fee)
+
+    totals = fund_queries.totals(fund.id)
+    assert (totals.fees_fen, totals.spent_fen, totals.unspent_fen) == (6, 0, 994)
+    trace = fund_queries.trace(gift)
+    assert trace is not None
+    assert [(d.fen, d.kind) for d in trace.draws] == [(6, "fee")]
+    with pytest.raises(KeyReused):
+        statements.book_fee(Fee(fund.id, "wechatpay", Money(7), "fee:bill:1", NOON))
+    with pytest.raises(FundOverspent):
+        statements.book_fee(Fee(fund.id, "wechatpay", Money(995), "fee:2", NOON))
+
+
+def test_a_payment_out_is_tied_to_its_bank_line_once(session: Session) -> None:
+    statements.import_lines([row("S1", -1000), row("S2", -1000), row("S3", -999)])
+    entry_id = ledger.post(
+        NewEntry(
+            "payment-out:1",
+            EntryKind.PAYMENT_OUT,
+            NOON,
+            (debit(chart.PAYABLE, Money(1000)), credit(chart.BANK, Money(1000))),
+        )
+    )
+
+    statements.link(line_id(), entry_id)
+
+    assert [line.serial for line in statements.open_lines()] == ["S2", "S3"]
+    for serial in ("S2", "S3"):
+        with pytest.raises(statements.NotWaiting):
+            statements.link(line_id(serial), entry_id)
