@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -26,6 +27,22 @@ class DeviceState(StrEnum):
     INSTALLED = "installed"
     OUT_OF_SERVICE = "out_of_service"
     REMOVED = "removed"
+
+
+class Access(StrEnum):
+    """Who may reach a device, in the words of OpenStreetMap's key ``access``."""
+
+    EVERYBODY = "yes"
+    VISITORS = "customers"
+    ON_REQUEST = "permissive"
+    STAFF_ONLY = "private"
+
+
+class Datum(StrEnum):
+    """The system in which coordinates were typed; WGS-84 is what is stored."""
+
+    WGS84 = "wgs84"
+    GCJ02 = "gcj02"
 
 
 class DeviceYear(Base):
@@ -61,7 +78,11 @@ class Device(Base):
     state: Mapped[str] = mapped_column(default=DeviceState.ACCEPTED)
     accepted_on: Mapped[date]
     accepted_by: Mapped[UUID] = mapped_column(ForeignKey("account_user.id"))
+    state_note: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__: Any = {"version_id_col": version}  # noqa: RUF012  SQLAlchemy's own name and form
 
     @property
     def serial_public(self) -> str:
@@ -70,11 +91,19 @@ class Device(Base):
 
 
 class Installation(Base):
-    """A device at a place, with the evidence: photo, coordinates, handover note of the receiving unit."""
+    """A device at a place, with the evidence: photo, coordinates, handover note of the receiving unit.
+
+    Latitude and longitude are WGS-84 degrees. ``keeper`` is the receiving unit, ``keeper_role`` the
+    post in it that answers for the device, never a person's name. ``hours`` is an OSM opening_hours.
+    """
 
     __tablename__ = "installation"
     __table_args__ = (
         CheckConstraint("lat BETWEEN -90 AND 90 AND lon BETWEEN -180 AND 180", name="on_earth"),
+        CheckConstraint("ended_on >= installed_on", name="ends_after_start"),
+        CheckConstraint(
+            "access IN ('yes', 'customers', 'permissive', 'private')", name="access_known"
+        ),
         Index(
             "uq_installation_current",
             "device_id",
@@ -93,12 +122,18 @@ class Installation(Base):
     lon: Mapped[float] = mapped_column(Double)
     floor: Mapped[Text2]
     hours: Mapped[str]
+    access: Mapped[str] = mapped_column(default=Access.EVERYBODY)
+    is_indoor: Mapped[bool] = mapped_column(default=True)
     keeper: Mapped[str]
+    keeper_role: Mapped[str] = mapped_column(default="")
+    phone: Mapped[str] = mapped_column(default="")
+    source_datum: Mapped[str] = mapped_column(default=Datum.WGS84)
     photo_file_id: Mapped[UUID] = mapped_column(ForeignKey("file.id"))
     handover_file_id: Mapped[UUID] = mapped_column(ForeignKey("file.id"))
     installed_on: Mapped[date]
     installed_by: Mapped[UUID] = mapped_column(ForeignKey("account_user.id"))
     ended_on: Mapped[date | None]
+    ended_reason: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
@@ -108,6 +143,11 @@ class Inspection(Base):
     __tablename__ = "inspection"
     __table_args__ = (
         CheckConstraint("valid_until >= inspected_on", name="valid_after_inspection"),
+        CheckConstraint(
+            "NOT passed OR (coalesce(pads_expire_on, 'infinity') >= valid_until "
+            "AND coalesce(battery_expires_on, 'infinity') >= valid_until)",
+            name="parts_outlive_validity",
+        ),
         Index("ix_inspection_device", "device_id", text("inspected_on DESC"), text("id DESC")),
     )
 
@@ -119,6 +159,7 @@ class Inspection(Base):
     pads_expire_on: Mapped[date | None]
     battery_expires_on: Mapped[date | None]
     note: Mapped[str]
+    photo_file_id: Mapped[UUID | None] = mapped_column(ForeignKey("file.id"))
     inspected_by: Mapped[UUID] = mapped_column(ForeignKey("account_user.id"))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 

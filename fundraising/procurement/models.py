@@ -50,6 +50,9 @@ class Supplier(Base):
     bank_account: Mapped[str] = mapped_column(default="")
     contact: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    version: Mapped[int] = mapped_column(default=1)
+
+    __mapper_args__: Any = {"version_id_col": version}  # noqa: RUF012  SQLAlchemy's own name and form
 
 
 class PurchaseYear(Base):
@@ -91,6 +94,7 @@ class Purchase(Base):
     approved_at: Mapped[datetime | None]
     decision_note: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    changed_at: Mapped[datetime] = mapped_column(default=clock.now)
     version: Mapped[int] = mapped_column(default=1)
 
     lines: Mapped[list["PurchaseLine"]] = relationship(
@@ -100,6 +104,9 @@ class Purchase(Base):
         lazy="raise", order_by="PurchaseDocument.id", viewonly=True
     )
     supplier: Mapped[Supplier] = relationship(lazy="raise", viewonly=True)
+    payments: Mapped[list["PaymentOut"]] = relationship(
+        lazy="raise", order_by="PaymentOut.id", viewonly=True
+    )
 
     __mapper_args__: Any = {"version_id_col": version}  # noqa: RUF012  SQLAlchemy's own name and form
 
@@ -131,18 +138,27 @@ class PurchaseLine(Base):
         """Quantity times price."""
         return self.quantity * self.unit_price_fen
 
+    @property
+    def missing(self) -> int:
+        """How many were ordered and not yet accepted."""
+        return self.quantity - self.accepted
+
 
 class PurchaseDocument(Base):
-    """A paper of a purchase."""
+    """A paper of a purchase; a public one is a copy that names no private person."""
 
     __tablename__ = "purchase_document"
-    __table_args__ = (Index("ix_purchase_document_purchase", "purchase_id"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('contract', 'invoice', 'other')", name="kind_known"),
+        Index("ix_purchase_document_purchase", "purchase_id"),
+    )
 
     id: Mapped[UUID] = uuid_pk()
     purchase_id: Mapped[UUID] = mapped_column(ForeignKey("purchase.id"))
     kind: Mapped[str]
     file_id: Mapped[UUID] = mapped_column(ForeignKey("file.id"))
     name: Mapped[str]
+    is_public: Mapped[bool] = mapped_column(default=False)
     added_by: Mapped[UUID] = mapped_column(ForeignKey("account_user.id"))
     added_at: Mapped[datetime] = mapped_column(default=clock.now)
 
@@ -154,6 +170,10 @@ class PaymentOut(Base):
     __table_args__ = (
         CheckConstraint("approved_by <> prepared_by", name="two_people"),
         CheckConstraint("amount_fen > 0", name="amount_positive"),
+        CheckConstraint("state IN ('prepared', 'approved', 'rejected')", name="state_known"),
+        CheckConstraint(
+            "(state = 'approved') <= (approved_by IS NOT NULL)", name="approved_has_approver"
+        ),
         CheckConstraint(
             "(state = 'approved') <= (entry_id IS NOT NULL)", name="approved_is_booked"
         ),
@@ -170,3 +190,5 @@ class PaymentOut(Base):
     approved_by: Mapped[UUID | None] = mapped_column(ForeignKey("account_user.id"))
     entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entry.id"))
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    decided_at: Mapped[datetime | None]
+    decision_note: Mapped[str] = mapped_column(default="")

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("bank_account", sa.Text(), nullable=False),
         sa.Column("contact", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_supplier")),
         sa.UniqueConstraint("name", name=op.f("uq_supplier_name")),
     )
@@ -43,6 +44,7 @@ def upgrade() -> None:
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("decision_note", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "(state IN ('approved', 'received')) <= (approved_by IS NOT NULL)",
@@ -82,6 +84,16 @@ def upgrade() -> None:
         sa.Column("approved_by", sa.Uuid(), nullable=True),
         sa.Column("entry_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decision_note", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('prepared', 'approved', 'rejected')",
+            name=op.f("ck_payment_out_state_known"),
+        ),
+        sa.CheckConstraint(
+            "(state = 'approved') <= (approved_by IS NOT NULL)",
+            name=op.f("ck_payment_out_approved_has_approver"),
+        ),
         sa.CheckConstraint(
             "(state = 'approved') <= (entry_id IS NOT NULL)",
             name=op.f("ck_payment_out_approved_is_booked"),
@@ -110,8 +122,12 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("file_id", sa.Uuid(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("is_public", sa.Boolean(), nullable=False),
         sa.Column("added_by", sa.Uuid(), nullable=False),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('contract', 'invoice', 'other')", name=op.f("ck_purchase_document_kind_known")
+        ),
         sa.ForeignKeyConstraint(
             ["added_by"], ["account_user.id"], name=op.f("fk_purchase_document_added_by")
         ),

@@ -19,11 +19,33 @@ def upgrade() -> None:
         sa.Column("place", postgresql.JSONB(), nullable=False),
         sa.Column("held_on", sa.Date(), nullable=False),
         sa.Column("people_trained", sa.Integer(), nullable=False),
+        sa.Column("instructor", sa.Text(), nullable=False),
+        sa.Column("cost_fen", sa.BigInteger(), nullable=True),
+        sa.Column("paid_on", sa.Date(), nullable=True),
+        sa.Column("bank_reference", sa.Text(), nullable=False),
+        sa.Column("spending_line_id", sa.Uuid(), nullable=True),
         sa.Column("evidence_file_id", sa.Uuid(), nullable=True),
         sa.Column("recorded_by", sa.Uuid(), nullable=False),
         sa.Column("confirmed_by", sa.Uuid(), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawn_reason", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("cost_fen > 0", name=op.f("ck_training_session_cost_positive")),
+        sa.CheckConstraint(
+            "cost_fen IS NULL OR (paid_on IS NOT NULL AND bank_reference <> '')",
+            name=op.f("ck_training_session_cost_has_payment"),
+        ),
+        sa.CheckConstraint(
+            "(confirmed_by IS NULL) = (confirmed_at IS NULL)",
+            name=op.f("ck_training_session_confirmed_at_with_person"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["spending_line_id"],
+            ["fund_spending_line.id"],
+            name=op.f("fk_training_session_spending_line_id"),
+        ),
         sa.CheckConstraint(
             "confirmed_by <> recorded_by", name=op.f("ck_training_session_two_people")
         ),

@@ -30,7 +30,9 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("accepted_on", sa.Date(), nullable=False),
         sa.Column("accepted_by", sa.Uuid(), nullable=False),
+        sa.Column("state_note", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint(
             "state IN ('accepted', 'installed', 'out_of_service', 'removed')",
             name=op.f("ck_device_state_known"),
@@ -86,8 +88,17 @@ def upgrade() -> None:
         sa.Column("pads_expire_on", sa.Date(), nullable=True),
         sa.Column("battery_expires_on", sa.Date(), nullable=True),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("photo_file_id", sa.Uuid(), nullable=True),
         sa.Column("inspected_by", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "NOT passed OR (coalesce(pads_expire_on, 'infinity') >= valid_until "
+            "AND coalesce(battery_expires_on, 'infinity') >= valid_until)",
+            name=op.f("ck_inspection_parts_outlive_validity"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["photo_file_id"], ["file.id"], name=op.f("fk_inspection_photo_file_id")
+        ),
         sa.CheckConstraint(
             "valid_until >= inspected_on", name=op.f("ck_inspection_valid_after_inspection")
         ),
@@ -114,13 +125,26 @@ def upgrade() -> None:
         sa.Column("lon", sa.Double(), nullable=False),
         sa.Column("floor", postgresql.JSONB(), nullable=False),
         sa.Column("hours", sa.Text(), nullable=False),
+        sa.Column("access", sa.Text(), nullable=False),
+        sa.Column("is_indoor", sa.Boolean(), nullable=False),
         sa.Column("keeper", sa.Text(), nullable=False),
+        sa.Column("keeper_role", sa.Text(), nullable=False),
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("source_datum", sa.Text(), nullable=False),
         sa.Column("photo_file_id", sa.Uuid(), nullable=False),
         sa.Column("handover_file_id", sa.Uuid(), nullable=False),
         sa.Column("installed_on", sa.Date(), nullable=False),
         sa.Column("installed_by", sa.Uuid(), nullable=False),
         sa.Column("ended_on", sa.Date(), nullable=True),
+        sa.Column("ended_reason", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "ended_on >= installed_on", name=op.f("ck_installation_ends_after_start")
+        ),
+        sa.CheckConstraint(
+            "access IN ('yes', 'customers', 'permissive', 'private')",
+            name=op.f("ck_installation_access_known"),
+        ),
         sa.CheckConstraint(
             "lat BETWEEN -90 AND 90 AND lon BETWEEN -180 AND 180",
             name=op.f("ck_installation_on_earth"),
