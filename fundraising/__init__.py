@@ -1,31 +1,40 @@
 """The Flask application: wires settings, extensions, providers and blueprints together. No logic."""
 
-import importlib
-import importlib.util
+from importlib import import_module
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
 from fundraising import http, i18n
+from fundraising.accounts import nav, security
 from fundraising.database import db
 from fundraising.extensions import csrf, limiter
+from fundraising.payments.providers import registry
 
 BLUEPRINTS = (
-    "accounts",
-    "audit",
-    "files",
-    "campaigns",
-    "ledger",
-    "payments",
-    "procurement",
-    "programmes",
-    "equipment",
-    "giving",
-    "receipts",
-    "reports",
-    "api",
-    "web",
+    "accounts.routes",
+    "files.routes",
+    "campaigns.routes",
+    "payments.routes",
+    "procurement.routes",
+    "programmes.routes",
+    "equipment.routes",
+    "equipment.desk_routes",
+    "giving.routes",
+    "giving.mine_routes",
+    "giving.desk_routes",
+    "receipts.routes",
+    "reports.routes",
+    "api.routes",
+    "web.routes",
+    "web.health",
+)
+CHECKS = (
+    "funds.checks",
+    "procurement.checks",
+    "equipment.checks",
+    "giving.checks",
 )
 MEGABYTE = 1024 * 1024
 
@@ -35,6 +44,7 @@ def create_app(settings: Settings) -> Flask:
     app = Flask(__name__, template_folder="../templates", static_folder="../static")
     app.config.update(_flask_config(settings))
     app.extensions["settings"] = settings
+    app.extensions["providers"] = registry.build(settings)
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -43,10 +53,12 @@ def create_app(settings: Settings) -> Flask:
     limiter.init_app(app)
     i18n.setup(app)
     http.setup(app, settings)
+    security.setup(app)
+    app.jinja_env.globals["staff_menu"] = nav.menu
     for name in BLUEPRINTS:
-        if importlib.util.find_spec(f"fundraising.{name}.routes"):
-            module = importlib.import_module(f"fundraising.{name}.routes")
-            app.register_blueprint(module.bp)
+        app.register_blueprint(import_module(f"fundraising.{name}").bp)
+    for name in CHECKS:
+        import_module(f"fundraising.{name}")
     return app
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from flask import Flask, Response, g, render_template, request
@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from config import Settings
 from fundraising.errors import DomainError
-from fundraising.i18n import LANGUAGE_COOKIE, LANGUAGES
+from fundraising.i18n import LANGUAGE_COOKIE, LANGUAGES, language
 from fundraising.i18n import lazy_gettext as _l
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
@@ -80,13 +80,28 @@ def setup(app: Flask, settings: Settings) -> None:
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
-    app.jinja_env.globals.update(asset_url=asset_url, is_elder=is_elder)
+    app.jinja_env.globals.update(
+        asset_url=asset_url,
+        is_elder=is_elder,
+        here=here,
+        organisation=lambda: _organisation(settings),
+    )
 
 
 def is_elder() -> bool:
     """Whether this visitor asked for the large-text mode (适老化)."""
     asked = request.args.get("elder") or request.cookies.get(ELDER_COOKIE)
     return asked == "1"
+
+
+def here(**changed: str) -> str:
+    """Return this page's address with some arguments changed."""
+    arguments = {name: value for name, value in request.args.items() if len(value) < 200} | changed
+    return f"{request.path}?{urlencode(arguments)}"
+
+
+def _organisation(settings: Settings) -> str:
+    return settings.organisation_name if language() == "zh" else settings.organisation_name_en
 
 
 def wants_json() -> bool:

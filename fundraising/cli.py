@@ -1,0 +1,201 @@
+"""Operator commands: ``fundraising …``. Exit status 0 only when all is well; ``--json`` for programs."""
+
+import json
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from flask_security import hash_password
+from pydantic import ValidationError
+
+import config
+from fundraising import create_app, demo, logs, schema
+from fundraising.accounts import invitations
+from fundraising.accounts import service as accounts
+from fundraising.accounts.roles import ROLES
+from fundraising.campaigns import queries as campaigns
+from fundraising.database import db, transaction
+from fundraising.demo import load as demo_load
+from fundraising.equipment import county_map
+from fundraising.errors import DomainError
+from fundraising.giving import imports
+from fundraising.ledger import checks
+from fundraising.payments import statements
+
+
+@contextmanager
+def application() -> Iterator[config.Settings]:
+    """Open the application as the environment sets it up; refusals become one line and status 1."""
+    try:
+        settings = config.load()
+    except ValidationError as bad:
+        problems = "; ".join(
+            f"{'.'.join(map(str, error['loc'])).upper()} {error['msg']}" for error in bad.errors()
+        )
+        raise click.ClickException(problems) from None
+    logs.setup()
+    app = create_app(settings)
+    with app.app_context(), app.test_request_context("/", base_url=settings.public_url):
+        try:
+            yield settings
+        except DomainError as refused:
+            raise click.ClickException(f"{refused.message} {refused.extra or ''}".strip()) from None
+        finally:
+            db.session.remove()
+
+
+@click.group()
+def main() -> None:
+    """Operate the fundraising platform."""
+
+
+@main.group("db")
+def database() -> None:
+    """The database's schema."""
+
+
+@database.command("upgrade")
+@click.option("--revision", default="head")
+def db_upgrade(revision: str) -> None:
+    """Bring the schema to the newest version, as the owner (DATABASE_OWNER_URL)."""
+    settings = config.load()
+    owner = settings.database_owner_url or settings.database_url
+    schema.upgrade(owner, settings.database_url, revision)
+    click.echo(f"schema at {schema.head()}")
+
+
+@database.command("check")
+def db_check() -> None:
+    """Fail when models and database differ."""
+    settings = config.load()
+    schema.check(settings.database_owner_url or settings.database_url, settings.database_url)
+
+
+@main.group()
+def books() -> None:
+    """The books."""
+
+
+@books.command("check")
+@click.option("--json", "as_json", is_flag=True)
+def books_check(as_json: bool) -> None:  # noqa: FBT001  click calls by name
+    """Prove the books: balanced entries, zero trial balance, totals, tracing, devices."""
+    with application():
+        findings = checks.run_all()
+        names = checks.names()
+    if as_json:
+        found = [{"check": f.check, "what": f.what} for f in findings]
+        click.echo(
+            json.dumps({"ok": not findings, "checks": names, "findings": found}, ensure_ascii=False)
+        )
+    else:
+        for name in names:
+            bad = [f.what for f in findings if f.check == name]
+            click.echo(f"{'FAIL' if bad else 'ok  '} {name}")
+            for what in bad:
+                click.echo(f"       {what}")
+    sys.exit(1 if findings else 0)
+
+
+@main.group()
+def staff() -> None:
+    """Staff accounts."""
+
+
+@staff.command("invite")
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--name", default="")
+def staff_invite(email: str, role: str, name: str) -> None:
+    """Make an account, send its invitation, and print the link."""
+    with application():
+        with transaction():
+            user = invitations.invite(email, role, name=name)
+        click.echo(invitations.link(user))
+
+
+@staff.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice(ROLES), required=True)
+@click.option("--name", default="")
+def staff_create(email: str, role: str, name: str) -> None:
+    """Make an account with a random password and print it once."""
+    with application():
+        password = secrets.token_urlsafe(12)
+        with transaction():
+            accounts.create(email, role, name=name, password_hash=hash_password(password))
+        click.echo(password)
+
+
+@main.group("import")
+def import_() -> None:
+    """Take over files of other platforms and banks."""
+
+
+@import_.command("gifts")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--channel", type=click.Choice(["gongyibao"]), required=True)
+@click.option("--campaign", required=True, help="Slug of the campaign.")
+@click.option("--dry-run", is_flag=True)
+@click.option("--json", "as_json", is_flag=True)
+def import_gifts(file: Path, channel: str, campaign: str, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Take over a gift file; importing it again changes nothing."""
+    del channel
+    with application():
+        plan = imports.plan(campaigns.get(campaign), file.read_bytes(), file.name)
+        if not dry_run and not plan.errors:
+            imports.apply(campaigns.get(campaign), plan, None)
+    if as_json:
+        click.echo(json.dumps(plan.summary(), ensure_ascii=False))
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in plan.summary().items()))
+        for error in plan.errors:
+            click.echo(f"line {error.line}: {error.problem}", err=True)
+    sys.exit(1 if plan.errors else 0)
+
+
+@import_.command("bank")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--account", required=True, help="Number of the bank account.")
+def import_bank(file: Path, account: str) -> None:
+    """Take over a bank statement (CSV); importing it again changes nothing."""
+    with application(), transaction():
+        taken = statements.import_csv(account, file.read_bytes())
+    click.echo(f"new: {taken.new_count}\nknown: {taken.known_count}")
+
+
+@main.group("demo")
+def demo_group() -> None:
+    """The demonstration (refused in production)."""
+
+
+@demo_group.command("load")
+@click.option("--if-empty", is_flag=True, help="Do nothing when there is a campaign already.")
+def load(if_empty: bool) -> None:  # noqa: FBT001
+    """Build the Chengde case of 2024 and the open campaign through the services staff use."""
+    with application() as settings:
+        if if_empty and not schema.is_empty(settings.database_url):
+            return
+        for line in demo_load.load(settings):
+            click.echo(line)
+
+
+@demo_group.command("accounts")
+def demo_accounts() -> None:
+    """Print the sign-ins of the demonstration's staff."""
+    for email, role, _name in demo.STAFF:
+        click.echo(f"{email}  {demo.PASSWORD}  {role}")
+
+
+@main.group("map")
+def map_() -> None:
+    """The map of the counties."""
+
+
+@map_.command("build")
+def map_build() -> None:
+    """Write the outline of the counties into VAR_DIR/map."""
+    click.echo(county_map.build(config.load().var_dir / "map"))
