@@ -45,10 +45,9 @@ class UnreadableStatement(Invalid):
 
 
 @dataclass(frozen=True)
-class StatementRow:
+class NewBankLine:
     """One movement on a bank account; money that came in is positive."""
 
-    bank_account: str
     serial: str
     booked_at: datetime
     amount: Money
@@ -68,7 +67,7 @@ class LineError:
 class StatementFile:
     """What a file holds: usable movements and refused lines."""
 
-    rows: list[StatementRow] = field(default_factory=list)
+    lines: list[NewBankLine] = field(default_factory=list)
     errors: list[LineError] = field(default_factory=list)
 
 
@@ -78,7 +77,7 @@ class _BadLine(Exception):
         self.problem = problem
 
 
-def read(data: bytes, bank_account: str) -> StatementFile:
+def read(data: bytes) -> StatementFile:
     """Read a statement of one account. Amounts in yuan, times in Asia/Shanghai.
 
     Raises:
@@ -93,13 +92,13 @@ def read(data: bytes, bank_account: str) -> StatementFile:
     if len(table) > MAX_ROWS:
         raise UnreadableStatement(_l("The file has more than 50,000 lines."))
     top, columns = _columns(table)
-    rows: list[StatementRow] = []
+    rows: list[NewBankLine] = []
     errors: list[LineError] = []
     for line, cells in enumerate(table[top + 1 :], start=top + 2):
         if not any(cell.strip() for cell in cells):
             continue
         try:
-            rows.append(_row(bank_account, columns, cells))
+            rows.append(_row(columns, cells))
         except _BadLine as bad:
             errors.append(LineError(line, bad.problem))
     return StatementFile(rows, errors[:MAX_ERRORS])
@@ -132,7 +131,7 @@ def _columns(table: Sequence[Sequence[str]]) -> tuple[int, dict[str, int]]:
     )
 
 
-def _row(bank_account: str, columns: dict[str, int], cells: Sequence[str]) -> StatementRow:
+def _row(columns: dict[str, int], cells: Sequence[str]) -> NewBankLine:
     def cell(name: str) -> str:
         place = columns.get(name)
         return cells[place].strip() if place is not None and place < len(cells) else ""
@@ -143,9 +142,7 @@ def _row(bank_account: str, columns: dict[str, int], cells: Sequence[str]) -> St
     if _ROUNDED_NUMBER.fullmatch(serial):
         raise _BadLine(_l("The serial number was rounded by a spreadsheet. Export the file anew."))
     amount = _amount(cell("income"), cell("expense"), cell("amount"))
-    return StatementRow(
-        bank_account, serial, _instant(cell("at")), amount, cell("counterparty"), cell("memo")
-    )
+    return NewBankLine(serial, _instant(cell("at")), amount, cell("counterparty"), cell("memo"))
 
 
 def _amount(income: str, expense: str, signed: str) -> Money:

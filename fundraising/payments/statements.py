@@ -1,63 +1,62 @@
-"""Bank statements, first form: lines taken over once, a platform's lump sum closed against its clearing account."""
+"""Bank statements: every line is kept once, and a payout line closes what waited at a provider.
 
-import csv
-import io
-from collections.abc import Sequence
+A bank balance is never invented: money reaches account 1002 only by a line of the bank's statement.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text
 
 from fundraising import clock
 from fundraising.audit import service as audit
 from fundraising.database import Text2, db
-from fundraising.errors import Invalid, NotFound
+from fundraising.errors import DomainError, NotFound
 from fundraising.funds import service as funds
 from fundraising.funds.models import SpendingKind
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
+from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import NewEntry, credit, debit
-from fundraising.money import Money, MoneyError
+from fundraising.money import Money
+from fundraising.payments import statement_files
 from fundraising.payments.models import BankLine
+from fundraising.payments.statement_files import NewBankLine, UnreadableStatement
 from fundraising.references import uuid7
 
-HEADINGS = {
-    "serial": ("交易流水号", "流水号", "serial"),
-    "at": ("交易时间", "记账时间", "time"),
-    "amount": ("收入金额", "贷方金额", "amount"),
-    "counterparty": ("对方户名", "对方名称", "counterparty"),
-    "memo": ("摘要", "附言", "memo"),
-}
-TIME_FORMS = ("%Y-%m-%d %H:%M:%S", "%Y%m%d %H:%M:%S", "%Y-%m-%d")
+__all__ = ["NewBankLine", "UnreadableStatement"]
+FEE_TITLE: Text2 = {"zh": "捐赠渠道手续费", "en": "Fee of the giving channel"}
 
 
-class UnreadableStatement(Invalid):
-    """The file is no statement, or a line of it makes no sense; nothing of it is taken."""
+class BankLineNotFound(NotFound):
+    """No such line of a bank statement."""
 
-    code = "unreadable_statement"
-    message = _l("This file cannot be read as a bank statement.")
+    message = _l("We could not find that line of the bank statement.")
 
 
-class AlreadyMatched(Invalid):
+class BankLineChanged(DomainError):
+    """A line came again under the same serial number with another amount: an alarm, never a correction."""
+
+    code = "bank_line_changed"
+    message = _l("A line with this serial number is here already, with another amount.")
+
+
+class AlreadyMatched(DomainError):
     """The line was booked before."""
 
     code = "already_matched"
     message = _l("This bank line has been booked already.")
 
 
-@dataclass(frozen=True)
-class NewBankLine:
-    """Money that came in at the bank, by the bank's own number of the line."""
+class NotWaiting(DomainError):
+    """The bank line is larger than what waits at the provider, or does not fit the entry."""
 
-    serial: str
-    booked_at: datetime
-    amount: Money
-    counterparty: str = ""
-    memo: str = ""
+    code = "not_waiting"
+    message = _l("That much money does not wait there.")
 
 
 @dataclass(frozen=True)
@@ -68,63 +67,146 @@ class Taken:
     known_count: int
 
 
-def import_lines(bank_account: str, lines: Sequence[NewBankLine]) -> Taken:
-    """Keep lines by the bank's own numbers; known ones change nothing."""
-    taken = 0
-    for line in lines:
-        statement = insert(BankLine).values(
-            id=uuid7(),
-            bank_account=bank_account,
-            serial=line.serial,
-            booked_at=line.booked_at,
-            amount_fen=line.amount.minor,
-            counterparty=line.counterparty,
-            memo=line.memo,
-            imported_at=clock.now(),
-        )
-        kept = statement.on_conflict_do_nothing(
-            index_elements=[BankLine.bank_account, BankLine.serial]
-        ).returning(BankLine.id)
-        taken += db.session.execute(kept).first() is not None
-    return Taken(taken, len(lines) - taken)
-
-
 def import_csv(bank_account: str, data: bytes) -> Taken:
-    """Take over a CSV statement (UTF-8 or GBK) of money received. Raises UnreadableStatement."""
-    return import_lines(bank_account, read_csv(data))
-
-
-def read_csv(data: bytes) -> list[NewBankLine]:
-    """Read a CSV statement by its headings; lines without an amount received are left out.
+    """Keep the lines of a CSV statement (UTF-8 or GBK), all or none.
 
     Raises:
-        UnreadableStatement: with the number of the first bad line.
+        UnreadableStatement: the file is no statement, or a line of it makes no sense (it is named).
+        BankLineChanged: a known serial number comes with another amount.
     """
-    rows = list(csv.reader(io.StringIO(_decoded(data), newline="")))
-    if not rows:
-        raise UnreadableStatement
-    known = {heading: name for name, many in HEADINGS.items() for heading in many}
-    columns = {known[cell.strip()]: i for i, cell in enumerate(rows[0]) if cell.strip() in known}
-    if not {"serial", "at", "amount"} <= set(columns):
-        raise UnreadableStatement
-    return [
-        line
-        for number, cells in enumerate(rows[1:], start=2)
-        if (
-            line := _read_line(
-                number, {name: cells[i].strip() for name, i in columns.items() if i < len(cells)}
-            )
+    file = statement_files.read(data)
+    if file.errors:
+        first = file.errors[0]
+        raise UnreadableStatement(
+            _l("Line %(line)s: %(problem)s", line=first.line, problem=first.problem),
+            errors=[f"{error.line}: {error.problem}" for error in file.errors],
         )
-    ]
+    return import_lines(bank_account, file.lines)
+
+
+def import_lines(bank_account: str, lines: Sequence[NewBankLine]) -> Taken:
+    """Keep lines of an account, once per serial number of the bank. Importing again changes nothing.
+
+    Raises:
+        BankLineChanged: a known serial number comes with another amount, here or in the same file.
+    """
+    unique: dict[str, NewBankLine] = {}
+    for line in lines:
+        if unique.setdefault(line.serial, line).amount != line.amount:
+            raise BankLineChanged(serial=line.serial)
+    rows = list(unique.values())
+    columns = {
+        "account": bank_account,
+        "serials": [row.serial for row in rows],
+        "fens": [row.amount.minor for row in rows],
+    }
+    inserted = db.session.execute(
+        text(
+            """
+            INSERT INTO payment_bank_line (id, bank_account, serial, booked_at, amount_fen, counterparty, memo,
+                                           imported_at)
+            SELECT id, :account, serial, at, fen, party, memo, :now
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:serials AS text[]), CAST(:ats AS timestamptz[]),
+                        CAST(:fens AS bigint[]), CAST(:parties AS text[]), CAST(:memos AS text[]))
+                 AS t(id, serial, at, fen, party, memo)
+            ON CONFLICT (bank_account, serial) DO NOTHING RETURNING id
+            """
+        ),
+        {
+            "now": clock.now(),
+            "ids": [uuid7() for _ in rows],
+            "ats": [row.booked_at for row in rows],
+            "parties": [row.counterparty for row in rows],
+            "memos": [row.memo for row in rows],
+            **columns,
+        },
+    )
+    new = len(inserted.all())
+    if new < len(rows):
+        _require_unchanged(columns)
+    return Taken(new, len(lines) - new)
+
+
+def match_payout(line: BankLine, provider: str, actor_id: UUID | None) -> UUID:
+    """Book a provider's lump sum from its clearing account to the bank, as the statement says.
+
+    Raises:
+        NotWaiting: the line is no money in, or more than what waits at that provider.
+        AlreadyMatched: the line was booked before.
+    """
+    account = chart.clearing(provider)
+    _hold(line)
+    _one_at_a_time(account)
+    if books.balance(account).minor < line.amount_fen:
+        raise NotWaiting(account=account)
+    return _book(line, EntryKind.PAYOUT_RECEIVED, account, actor_id)
+
+
+def book_suspense(line: BankLine, actor_id: UUID | None) -> UUID:
+    """Book money that came to the bank and that nobody can place yet.
+
+    Raises:
+        NotWaiting: the line is no money in.
+        AlreadyMatched: the line was booked before.
+    """
+    _hold(line)
+    return _book(line, EntryKind.SUSPENSE_RECEIVED, chart.SUSPENSE, actor_id)
+
+
+def link(line: BankLine, entry_id: UUID, actor_id: UUID | None) -> None:
+    """Note that a line is the bank's side of an entry that was booked before, such as a payment out.
+
+    Raises:
+        NotWaiting: the entry moves another amount on the bank account, or has its line already.
+        AlreadyMatched: the line was booked before.
+    """
+    _hold(line)
+    moved = sum(
+        posting.amount_minor
+        for posting in books.entry(entry_id).postings
+        if posting.account == chart.BANK
+    )
+    taken = select(BankLine.id).where(BankLine.entry_id == entry_id).limit(1)
+    if moved != line.amount_fen or db.session.execute(taken).first() is not None:
+        raise NotWaiting(entry=str(entry_id))
+    line.entry_id = entry_id
+    db.session.flush()
+    audit.record("bank.linked", f"bank:{line.serial}", actor_id, {"entry": str(entry_id)})
+
+
+def book_fee(
+    fund_id: UUID, provider: str, amount: Money, key: str, at: datetime, title: Text2
+) -> UUID:
+    """Book what a provider or platform kept, on its own line, and draw it from the fund. Once per key.
+
+    Raises:
+        KeyReused: the key was used for another fee.
+        FundOverspent: the fund does not hold that much.
+    """
+    entry = NewEntry(
+        f"fee:{key}",
+        EntryKind.FEE_CHARGED,
+        at,
+        (debit(chart.FUNDRAISING_COST, amount, fund_id), credit(chart.clearing(provider), amount)),
+        fund_id=fund_id,
+    )
+    posted = ledger.post_many([entry])
+    if posted.new_keys:
+        source = uuid5(NAMESPACE_URL, entry.key)
+        line = funds.open_spending_line(fund_id, SpendingKind.FEE, title, amount, source)
+        funds.draw(line.id, amount)
+    return posted.ids[entry.key]
 
 
 def find(bank_account: str, serial: str) -> BankLine:
-    """Return a line by the bank's number. Raises NotFound."""
+    """Return a line by the bank's number. Raises BankLineNotFound."""
     query = select(BankLine).where(BankLine.bank_account == bank_account, BankLine.serial == serial)
-    found = db.session.execute(query).scalar_one_or_none()
-    if found is None:
-        raise NotFound
-    return found
+    return _found(db.session.execute(query).scalar_one_or_none())
+
+
+def get(line_id: UUID) -> BankLine:
+    """Return a line. Raises BankLineNotFound."""
+    return _found(db.session.get(BankLine, line_id))
 
 
 def unmatched(limit: int = 100) -> list[BankLine]:
@@ -138,81 +220,63 @@ def unmatched(limit: int = 100) -> list[BankLine]:
     return list(db.session.execute(query).scalars())
 
 
-def match_payout(line: BankLine, provider: str, actor_id: UUID | None) -> UUID:
-    """Book a provider's lump sum from its clearing account to the bank, as the statement says.
+# ---------------------------------------------------------------------- inside
 
-    Raises:
-        AlreadyMatched: the line was booked before.
-    """
-    if line.entry_id is not None:
+
+def _found(line: BankLine | None) -> BankLine:
+    if line is None:
+        raise BankLineNotFound
+    return line
+
+
+def _require_unchanged(columns: Mapping[str, object]) -> None:
+    changed = db.session.execute(
+        text(
+            """
+            SELECT t.serial
+            FROM unnest(CAST(:serials AS text[]), CAST(:fens AS bigint[])) AS t(serial, fen)
+            JOIN payment_bank_line b ON b.bank_account = :account AND b.serial = t.serial
+            WHERE b.amount_fen <> t.fen LIMIT 1
+            """
+        ),
+        columns,
+    ).first()
+    if changed is not None:
+        raise BankLineChanged(serial=changed.serial)
+
+
+def _hold(line: BankLine) -> None:
+    """Lock the line and require that it is not booked."""
+    query = (
+        select(BankLine)
+        .where(BankLine.id == line.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if db.session.execute(query).scalar_one().entry_id is not None:
         raise AlreadyMatched
+
+
+def _one_at_a_time(account: str) -> None:
+    """Let two payouts of one clearing account wait for each other, so that neither overdraws it."""
+    db.session.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:account, 0))"), {"account": account}
+    )
+
+
+def _book(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
+    if line.amount_fen <= 0:
+        raise NotWaiting(account=account)
     amount = Money(line.amount_fen)
     line.entry_id = ledger.post(
         NewEntry(
             f"bank:{line.bank_account}:{line.serial}",
-            EntryKind.PAYOUT_RECEIVED,
+            kind,
             line.booked_at,
-            (debit(chart.BANK, amount), credit(chart.clearing(provider), amount)),
-            actor=str(actor_id or "system"),
+            (debit(chart.BANK, amount), credit(account, amount)),
+            actor=f"staff:{actor_id}" if actor_id else "system",
         )
     )
     db.session.flush()
-    audit.record("bank.matched", f"bank:{line.serial}", actor_id, {"provider": provider})
+    audit.record("bank.matched", f"bank:{line.serial}", actor_id, {"account": account})
     return line.entry_id
-
-
-def book_fee(
-    fund_id: UUID, provider: str, amount: Money, key: str, at: datetime, title: Text2
-) -> UUID:
-    """Book what a provider or platform kept, on its own line, and draw it from the fund like any cost."""
-    entry_id = ledger.post(
-        NewEntry(
-            f"fee:{key}",
-            EntryKind.FEE_CHARGED,
-            at,
-            (
-                debit(chart.FUNDRAISING_COST, amount, fund_id),
-                credit(chart.clearing(provider), amount),
-            ),
-            fund_id=fund_id,
-        )
-    )
-    line = funds.open_spending_line(fund_id, SpendingKind.FEE, title, amount, entry_id)
-    funds.draw(line.id, amount)
-    return entry_id
-
-
-def _decoded(data: bytes) -> str:
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise UnreadableStatement
-
-
-def _read_line(number: int, values: dict[str, str]) -> NewBankLine | None:
-    amount = values.get("amount", "").replace(",", "")
-    if not amount:
-        return None
-    try:
-        return NewBankLine(
-            values["serial"],
-            _instant(values["at"]),
-            Money.parse_yuan(amount),
-            values.get("counterparty", ""),
-            values.get("memo", ""),
-        )
-    except (KeyError, ValueError, MoneyError):
-        raise UnreadableStatement(
-            _l("Line %(line)s of the statement makes no sense.", line=number)
-        ) from None
-
-
-def _instant(text: str) -> datetime:
-    for form in TIME_FORMS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=clock.SHANGHAI)
-        except ValueError:
-            continue
-    raise ValueError(text)
