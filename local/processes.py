@@ -26,11 +26,13 @@ def spawn(
     *,
     env: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own that ends with this process."""
     return subprocess.Popen(
         [str(word) for word in command],
         env=dict(env) if env is not None else None,
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=log or subprocess.DEVNULL,
         stderr=subprocess.STDOUT,
@@ -44,14 +46,15 @@ def end(
 ) -> None:
     """End a child and everything in its session; kill what does not go in ``patience`` seconds."""
     if process.poll() is None:
-        _signal_group(process.pid, how)
+        signal_group(process.pid, how)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
-    _signal_group(process.pid, signal.SIGKILL)
+    signal_group(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _signal_group(group: int, how: int) -> None:
+def signal_group(group: int, how: int) -> None:
+    """Send a signal to every process of a session that is still there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, how)
 

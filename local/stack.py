@@ -1,0 +1,332 @@
+"""The whole product on this machine: servers, web, relay, worker, beat, simulator, mail catcher.
+
+``make run`` and the journey tests start the same stack. Every child is started again, with growing
+pauses, when it dies; nothing outlives the stack.
+"""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import processes
+from local.postgres import OWNER, Postgres
+from local.valkey import Valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 90.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
+STEADY_SECONDS = 20.0
+LOG_BYTES = 5 * 1024 * 1024
+WEB_WORKERS, WEB_THREADS = 2, 8
+
+
+class StackFailed(Exception):
+    """The stack could not be started; the message says why and where to look."""
+
+
+@dataclass
+class Child:
+    """One process that is kept running."""
+
+    name: str
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    pause: float = FIRST_PAUSE
+    start_at: float = 0.0
+    server: Callable[[], object] | None = None
+
+
+@dataclass
+class Stack:
+    """Everything, under one folder. What ``env`` sets wins over what the stack would choose."""
+
+    folder: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    env: Mapping[str, str] = field(default_factory=dict)
+    demo: bool = False
+    postgres: Postgres | None = None
+    say: Callable[[str], None] = lambda _line: None
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.resolve()
+        self.log_folder = self.folder / "log"
+        self.log_folder.mkdir(parents=True, exist_ok=True)
+        self.port = self.port or processes.free_port()
+        self.children: dict[str, Child] = {}
+        self.is_running = False
+        self.valkey: Valkey | None = None
+        self.ports = self._ports()
+        self.variables: dict[str, str] = {}
+        self._watcher: threading.Thread | None = None
+        self._lock = threading.RLock()
+
+    # ------------------------------------------------------------------ addresses
+
+    @property
+    def base_url(self) -> str:
+        """The site."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def simulator_url(self) -> str:
+        """WeChat Pay's side."""
+        return f"http://127.0.0.1:{self.ports['simulator']}"
+
+    @property
+    def mailbox_url(self) -> str:
+        """The inbox in the browser."""
+        return f"http://127.0.0.1:{self.ports['mailbox']}"
+
+    def pid(self, name: str) -> int:
+        """Return the number of a child's process."""
+        process = self.children[name].process
+        return process.pid if process is not None else 0
+
+    # ------------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Start everything and wait until it can serve. Raises StackFailed."""
+        if not processes.is_free(self.host, self.port):
+            raise StackFailed(
+                f"Port {self.port} is taken. Choose another: PORT={self.port + 80} make run"
+            )
+        self.variables = self._environment()
+        try:
+            self._start_servers()
+            self._start_simulator()
+            self._prepare()
+            self._start_children()
+            self._wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything, the servers last."""
+        self.is_running = False
+        if self._watcher is not None and self._watcher is not threading.current_thread():
+            self._watcher.join(5)
+        with self._lock:
+            for child in self.children.values():
+                if child.process is not None and child.server is None:
+                    processes.signal_group(child.process.pid, signal.SIGTERM)
+            for child in self.children.values():
+                if child.process is not None and child.server is None:
+                    processes.end(child.process, patience=6)
+                    child.process = None
+            if self.valkey is not None:
+                self.valkey.stop()
+            if self.postgres is not None:
+                self.postgres.stop()
+
+    def __enter__(self) -> "Stack":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def command(self, *words: str) -> str:
+        """Run an operator command in the stack's environment and return what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "fundraising.cli", *words],
+            env=self.variables,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise StackFailed(f"fundraising {' '.join(words)}:\n{done.stdout}{done.stderr}"[-4000:])
+        return done.stdout
+
+    # ------------------------------------------------------------------ starting
+
+    def _ports(self) -> dict[str, int]:
+        file = self.folder / "ports.json"
+        known = json.loads(file.read_text()) if file.exists() else {}
+        ports = {}
+        for name in ("simulator", "mailbox", "smtp"):
+            port = known.get(name)
+            ports[name] = (
+                port if port and processes.is_free("127.0.0.1", port) else processes.free_port()
+            )
+        file.write_text(json.dumps(ports))
+        return ports
+
+    def _environment(self) -> dict[str, str]:
+        values = {
+            "ENVIRONMENT": "development",
+            "PUBLIC_URL": self.base_url,
+            "TRUSTED_HOSTS": f"{self.host}:{self.port},{self.host},localhost,localhost:{self.port}",
+            "SECRET_KEY": self._secret(),
+            "VAR_DIR": str(self.folder),
+            "FILES_DIR": str(self.folder / "files"),
+            "MAIL_URL": f"smtp://127.0.0.1:{self.ports['smtp']}",
+            "MAILBOX_URL": self.mailbox_url,
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": os.environ.get("HOME", "/"),
+            "LANG": "C.UTF-8",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {**values, **self.env}
+
+    def _secret(self) -> str:
+        file = self.folder / "secret"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(48))
+        return file.read_text()
+
+    def _start_servers(self) -> None:
+        if "DATABASE_URL" not in self.variables:
+            self.postgres = self.postgres or Postgres(self.folder / "postgres")
+            self.postgres.start()
+            self.variables["DATABASE_URL"] = self.postgres.url()
+            self.variables["DATABASE_OWNER_URL"] = self.postgres.url(OWNER)
+            self._adopt("postgres", self.postgres)
+        if "REDIS_URL" not in self.variables:
+            self.valkey = Valkey(self.folder / "valkey")
+            self.valkey.start()
+            self.variables["REDIS_URL"] = self.valkey.url
+            self._adopt("valkey", self.valkey)
+
+    def _adopt(self, name: str, server: "Postgres | Valkey") -> None:
+        child = Child(name, [], server.process, time.monotonic(), server=server.start)
+        self.children[name] = child
+
+    def _start_simulator(self) -> None:
+        if self.variables.get("WECHATPAY_BASE_URL") or self.variables.get("WECHATPAY_MCHID"):
+            return
+        folder = self.folder / "simulators" / "wechatpay"
+        self._spawn(
+            "simulator",
+            [
+                sys.executable, "-m", "fundraising.payments.simulators.wechatpay",
+                "--port", str(self.ports["simulator"]), "--state-dir", str(folder),
+            ],
+        )  # fmt: skip
+        settings = folder / "settings.env"
+        is_up = processes.wait_for(
+            lambda: processes.answers("127.0.0.1", self.ports["simulator"]) and settings.exists(),
+            20,
+        )
+        if not is_up:
+            raise StackFailed(f"The simulator did not start: {self._tail('simulator')}")
+        for line in settings.read_text().splitlines():
+            name, _, value = line.partition("=")
+            self.variables.setdefault(name, value)
+
+    def _prepare(self) -> None:
+        self.command("db", "upgrade")
+        if not (self.folder / "map" / "chengde.json").exists():
+            self.command("map", "build")
+        if self.demo:
+            self.say(self.command("demo", "load", "--if-empty").strip())
+
+    def _start_children(self) -> None:
+        python = sys.executable
+        if self.variables["MAIL_URL"].endswith(f":{self.ports['smtp']}"):
+            self._spawn(
+                "mailbox",
+                [
+                    python, "-m", "local.mailbox", "--smtp-port", str(self.ports["smtp"]),
+                    "--web-port", str(self.ports["mailbox"]), "--dir", str(self.folder / "mailbox"),
+                ],
+            )  # fmt: skip
+        self._spawn(
+            "web",
+            [
+                python, "-m", "granian", "--interface", "wsgi", "--host", self.host,
+                "--port", str(self.port), "--workers", str(WEB_WORKERS),
+                "--blocking-threads", str(WEB_THREADS), "--respawn-failed-workers",
+                "--no-ws", "--log-level", "warning", "--backpressure", "256", "wsgi:app",
+            ],
+        )  # fmt: skip
+        self._spawn("relay", [python, "-m", "worker.relay"])
+        self._spawn(
+            "worker",
+            [
+                python, "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "2",
+                "--queues", "money,receipts,mail,maintenance", "--loglevel", "WARNING",
+                "--without-gossip", "--without-mingle",
+            ],
+        )  # fmt: skip
+        self._spawn("beat", [python, "-m", "worker.beat"])
+        self.is_running = True
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _wait_ready(self) -> None:
+        def is_ready() -> bool:
+            try:
+                with urllib.request.urlopen(f"{self.base_url}/readyz", timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except OSError:
+                return False
+
+        if not processes.wait_for(is_ready, READY_SECONDS, pause=0.1):
+            raise StackFailed(f"The site did not come up: {self._tail('web')}")
+
+    # ------------------------------------------------------------------ keeping
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        child = self.children.setdefault(name, Child(name, command))
+        log_file = self.log_folder / f"{name}.log"
+        if log_file.exists() and log_file.stat().st_size > LOG_BYTES:
+            log_file.replace(log_file.with_suffix(".log.1"))
+        with log_file.open("ab") as log:
+            child.process = processes.spawn(command, env=self.variables, log=log, cwd=ROOT)
+        child.started_at = time.monotonic()
+
+    def _watch(self) -> None:
+        while self.is_running:
+            time.sleep(0.1)
+            with self._lock:
+                for child in list(self.children.values()):
+                    if self.is_running:
+                        self._look_after(child)
+
+    def _look_after(self, child: Child) -> None:
+        now = time.monotonic()
+        if child.process is not None and child.process.poll() is None:
+            if now - child.started_at > STEADY_SECONDS:
+                child.pause = FIRST_PAUSE
+            return
+        if child.process is not None:
+            self.say(f"{child.name} ended ({child.process.returncode}); starting it again.")
+            processes.end(child.process, signal.SIGKILL, patience=1)
+            child.process, child.start_at = None, now + child.pause
+            child.pause = min(LONGEST_PAUSE, child.pause * 2)
+        if now >= child.start_at:
+            self._start_again(child)
+
+    def _start_again(self, child: Child) -> None:
+        if child.server is None:
+            self._spawn(child.name, child.command)
+            return
+        try:
+            child.server()
+        except Exception as failed:
+            self.say(f"{child.name}: {failed}")
+            child.start_at = time.monotonic() + child.pause
+            child.pause = min(LONGEST_PAUSE, child.pause * 2)
+            return
+        server = self.postgres if child.name == "postgres" else self.valkey
+        child.process = server.process if server is not None else None
+        child.started_at = time.monotonic()
+
+    def _tail(self, name: str) -> str:
+        file = self.log_folder / f"{name}.log"
+        return file.read_text(errors="replace")[-2500:] if file.exists() else "no log"
