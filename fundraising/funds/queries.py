@@ -1,11 +1,12 @@
 """Reading funds and traces. Every read costs the same with a hundred gifts and a million."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
 
 from fundraising.database import Text2, db
 from fundraising.funds.errors import FundNotFound
@@ -14,12 +15,9 @@ from fundraising.ledger import chart
 from fundraising.ledger import queries as ledger
 from fundraising.ledger.models import EntryKind
 
-SOURCE_OF_KIND = {
-    EntryKind.GIFT_RECEIVED: LotSource.GIFT,
-    EntryKind.GIFT_IMPORTED: LotSource.GIFT,
-    EntryKind.SUSPENSE_RESOLVED: LotSource.GIFT,
-    EntryKind.GRANT_RECEIVED: LotSource.GRANT,
-}
+SOURCE_OF_KIND = {EntryKind.GRANT_RECEIVED: LotSource.GRANT}
+"""Every other kind that moves income moves gifts: received, imported, resolved, refunded, reversed."""
+
 INCOME = frozenset({chart.INCOME_RESTRICTED, chart.INCOME_UNRESTRICTED})
 
 
@@ -85,27 +83,60 @@ def lane(fund_id: UUID) -> Lane:
 
 
 def totals(fund_id: UUID) -> FundTotals:
-    """Return the sums a fund's page shows, exact at this moment (two statements)."""
-    head = lane(fund_id)
+    """Return the sums a fund's page shows, exact at this moment. Raises FundNotFound."""
+    found = totals_of([fund_id]).get(fund_id)
+    if found is None:
+        raise FundNotFound
+    return found
+
+
+def totals_of(fund_ids: Sequence[UUID]) -> dict[UUID, FundTotals]:
+    """Return the sums of several funds in one statement, so that lane and books are of one moment."""
+    rows = db.session.execute(
+        text(
+            f"""
+            SELECT l.fund_id, l.end_fen, l.drawn_fen, l.refunded_fen, l.reserved_fen, l.gifts_count,
+                   t.account, t.kind, t.amount
+            FROM fund_lane l
+            LEFT JOIN (SELECT fund_id, account, kind, sum(amount_minor)::bigint AS amount
+                       FROM ({ledger.BOTH}) AS b WHERE fund_id = ANY(:ids)
+                       GROUP BY fund_id, account, kind) AS t ON t.fund_id = l.fund_id
+            WHERE l.fund_id = ANY(:ids)
+            """
+        ),
+        {"ids": list(fund_ids)},
+    )
+    by_fund: dict[UUID, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        by_fund[row.fund_id].append(row)
+    return {fund_id: _totals(found) for fund_id, found in by_fund.items()}
+
+
+def _totals(rows: Sequence[Row[Any]]) -> FundTotals:
+    head = rows[0]
     by_source: dict[str, int] = defaultdict(int)
     fees = 0
-    for row in ledger.totals(fund_id):
+    for row in rows:
         if row.account in INCOME:
-            source = SOURCE_OF_KIND.get(EntryKind(row.kind))
-            if source is not None:
-                by_source[source] -= row.amount_minor
+            source = SOURCE_OF_KIND.get(EntryKind(row.kind), LotSource.GIFT)
+            by_source[source] -= row.amount
         elif row.account == chart.FUNDRAISING_COST:
-            fees += row.amount_minor
+            fees += row.amount
     return FundTotals(
         raised_fen=head.end_fen - head.refunded_fen,
         gifts_count=head.gifts_count,
-        by_source=dict(by_source),
+        by_source={source: fen for source, fen in by_source.items() if fen},
         fees_fen=fees,
         spent_fen=head.drawn_fen - fees,
         refunded_fen=head.refunded_fen,
-        unspent_fen=head.unspent_fen,
+        unspent_fen=head.end_fen - head.drawn_fen - head.refunded_fen,
         reserved_fen=head.reserved_fen,
     )
+
+
+def list_funds(limit: int = 200) -> list[Fund]:
+    """Return funds, the newest first."""
+    return list(db.session.execute(select(Fund).order_by(Fund.id.desc()).limit(limit)).scalars())
 
 
 def trace(source_id: UUID) -> Trace | None:
@@ -167,10 +198,11 @@ def units_funding(unit_ids: Iterable[UUID]) -> dict[UUID, UnitFunding]:
                                AS fen
                         FROM fund_lot l
                         WHERE l.fund_id = d.fund_id AND l.source <> 'gift'
+                          AND l.start_fen >= f.start_fen
                           AND l.start_fen < d.end_fen AND l.end_fen > d.start_fen
                         GROUP BY source) AS o) AS others
             FROM fund_draw d
-            CROSS JOIN LATERAL (SELECT gift_ordinal, source FROM fund_lot
+            CROSS JOIN LATERAL (SELECT gift_ordinal, source, start_fen FROM fund_lot
                 WHERE fund_id = d.fund_id AND start_fen <= d.start_fen
                 ORDER BY start_fen DESC LIMIT 1) AS f
             CROSS JOIN LATERAL (SELECT gift_ordinal FROM fund_lot

@@ -8,7 +8,7 @@ from sqlalchemy.orm import selectinload
 
 from fundraising.database import Text2, db
 from fundraising.ledger.errors import EntryNotFound
-from fundraising.ledger.models import Account, JournalEntry, Period
+from fundraising.ledger.models import Account, JournalEntry, Period, Posting
 from fundraising.money import Money
 
 BOTH = """
@@ -113,11 +113,21 @@ def entry(entry_id: UUID) -> JournalEntry:
     return found
 
 
+def find_voucher(number: str) -> JournalEntry | None:
+    """Return the entry with a voucher number such as ``2024-05-00017``, None when there is none."""
+    period, _, voucher_no = number.strip().rpartition("-")
+    if not (voucher_no.isascii() and voucher_no.isdigit() and len(voucher_no) <= 9):
+        return None
+    query = select(JournalEntry).filter_by(period=period, voucher_no=int(voucher_no))
+    return db.session.execute(query).scalar_one_or_none()
+
+
 def entries(
     *,
     before: UUID | None = None,
     limit: int = 50,
     kind: str | None = None,
+    account: str | None = None,
     fund_id: UUID | None = None,
 ) -> list[JournalEntry]:
     """Return entries with postings, the latest recorded first; ``before`` is the last id seen."""
@@ -131,6 +141,9 @@ def entries(
         query = query.where(JournalEntry.id < before)
     if kind:
         query = query.where(JournalEntry.kind == kind)
+    if account:
+        touching = select(Posting.entry_id).where(Posting.account == account)
+        query = query.where(JournalEntry.id.in_(touching))
     if fund_id:
         query = query.where(JournalEntry.fund_id == fund_id)
     return list(db.session.execute(query).scalars())
