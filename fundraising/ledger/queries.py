@@ -122,6 +122,12 @@ def find_voucher(number: str) -> JournalEntry | None:
     return db.session.execute(query).scalar_one_or_none()
 
 
+def find_reversal(entry_id: UUID) -> JournalEntry | None:
+    """Return the entry that reverses this one, None when it stands."""
+    query = select(JournalEntry).filter_by(reverses_id=entry_id)
+    return db.session.execute(query).scalar_one_or_none()
+
+
 def entries(
     *,
     before: UUID | None = None,

@@ -1,0 +1,224 @@
+"""Staff pages of the books: balances, trial balance, months, vouchers, bank lines, and the files to take away."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from flask import (
+    Blueprint,
+    Response,
+    flash,
+    redirect,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from fundraising import clock
+from fundraising.access import staff_may
+from fundraising.audit import queries as audit_queries
+from fundraising.audit import service as audit
+from fundraising.database import transaction
+from fundraising.errors import DomainError, Invalid
+from fundraising.funds import queries as funds
+from fundraising.i18n import gettext as _
+from fundraising.ledger import chart
+from fundraising.ledger import queries as books
+from fundraising.ledger import service as ledger
+from fundraising.payments import statements
+from fundraising.reports import exports, queries, words
+from fundraising.reports.forms import StatementForm
+
+bp = Blueprint("reports", __name__, url_prefix="/staff")
+MAY_SEE, MAY_POST, MAY_SEE_GIFTS = "finance.view", "finance.post", "gift.view"
+PAGE = 50
+UNPROCESSABLE = 422
+
+
+@bp.context_processor
+def _shared() -> dict[str, object]:
+    return {"demo": queries.has_demo(), "words": words}
+
+
+@bp.get("/finance")
+@staff_may(MAY_SEE)
+def finance() -> ResponseReturnValue:
+    """Show what the accounts hold, the trial balance, the funds and the months."""
+    listed = funds.list_funds()
+    return render_template(
+        "reports/finance.html",
+        rows=books.trial_balance(),
+        funds=listed,
+        totals=funds.totals_of([fund.id for fund in listed]),
+        periods=books.periods(),
+        this_month=f"{clock.today():%Y-%m}",
+        waiting=len(statements.unmatched()),
+        checked_at=audit_queries.heartbeats().get("books"),
+        watched=(chart.BANK, *map(chart.clearing, words.CHANNELS), chart.SUSPENSE, chart.PAYABLE),
+    )
+
+
+@bp.post("/finance/periods/<period>/close")
+@staff_may(MAY_POST)
+def close_period(period: str) -> ResponseReturnValue:
+    """Close a past month; what happened in it and is heard of later is booked in the running month."""
+    with transaction():
+        ledger.close_period(period, f"staff:{current_user.id}")
+        audit.record("period.closed", f"period:{period}", current_user.id, {})
+    flash(_("The month is closed."), "ok")
+    return redirect(url_for(".finance"), 303)
+
+
+@bp.get("/ledger")
+@staff_may(MAY_SEE)
+def vouchers() -> ResponseReturnValue:
+    """List vouchers, the latest recorded first, by kind, account or fund; or go to one by its number."""
+    number = request.args.get("voucher", "")
+    found = books.find_voucher(number) if number else None
+    if found is not None:
+        return redirect(url_for(".voucher", entry_id=found.id), 303)
+    chosen = {name: request.args.get(name, "") for name in ("kind", "account", "fund")}
+    entries = books.entries(
+        before=_uuid(request.args.get("before")),
+        limit=PAGE,
+        kind=chosen["kind"] or None,
+        account=chosen["account"] or None,
+        fund_id=_uuid(chosen["fund"]),
+    )
+    asked = {name: value for name, value in chosen.items() if value}
+    older = url_for(".vouchers", before=entries[-1].id, **asked) if len(entries) == PAGE else ""
+    return render_template(
+        "reports/vouchers.html",
+        entries=entries,
+        chosen=chosen,
+        number=number,
+        accounts={account.code: account for account in books.accounts()},
+        funds={fund.id: fund for fund in funds.list_funds()},
+        older=older,
+    )
+
+
+@bp.get("/ledger/<uuid:entry_id>")
+@staff_may(MAY_SEE)
+def voucher(entry_id: UUID) -> ResponseReturnValue:
+    """Show one voucher with its debits and credits, what it reverses and what reverses it."""
+    entry = books.entry(entry_id)
+    return render_template(
+        "reports/voucher.html",
+        entry=entry,
+        accounts={account.code: account for account in books.accounts()},
+        funds={fund.id: fund for fund in funds.list_funds()},
+        reverses=books.entry(entry.reverses_id) if entry.reverses_id else None,
+        reversed_by=books.find_reversal(entry.id),
+    )
+
+
+@bp.get("/finance/bank")
+@staff_may(MAY_POST)
+def bank() -> ResponseReturnValue:
+    """List lines of bank statements that wait for their entry."""
+    return _bank_page(StatementForm())
+
+
+@bp.post("/finance/bank")
+@staff_may(MAY_POST)
+def import_bank() -> ResponseReturnValue:
+    """Take over a bank statement; lines that are here already change nothing."""
+    form = StatementForm()
+    if not form.validate():
+        return _bank_page(form), UNPROCESSABLE
+    try:
+        with transaction():
+            taken = statements.import_csv(form.account.data.strip(), form.file.data.read())
+            audit.record(
+                "bank.imported",
+                "bank",
+                current_user.id,
+                {"new": taken.new_count, "known": taken.known_count},
+            )
+    except DomainError as refused:
+        form.file.errors = [str(refused.message)]
+        return _bank_page(form, refused.extra.get("errors", [])), UNPROCESSABLE
+    text = _("%(new)s new lines, %(known)s known.", new=taken.new_count, known=taken.known_count)
+    flash(text, "ok")
+    return redirect(url_for(".bank"), 303)
+
+
+@bp.post("/finance/bank/<uuid:line_id>")
+@staff_may(MAY_POST)
+def book_line(line_id: UUID) -> ResponseReturnValue:
+    """Book a bank line as a provider's payout, or as money to be looked into."""
+    channel = request.form.get("as", "")
+    if channel not in (*words.CHANNELS, "suspense"):
+        raise Invalid
+    try:
+        with transaction():
+            line = statements.get(line_id)
+            if channel == "suspense":
+                statements.book_suspense(line, current_user.id)
+            else:
+                statements.match_payout(line, channel, current_user.id)
+        flash(_("The line is booked."), "ok")
+    except DomainError as refused:
+        flash(str(refused.message), "error")
+    return redirect(url_for(".bank"), 303)
+
+
+@bp.get("/exports/ledger.csv")
+@staff_may(MAY_SEE)
+def ledger_csv() -> ResponseReturnValue:
+    """Send every line of every voucher, or of a month's."""
+    return _download("ledger", exports.ledger(request.args.get("period")))
+
+
+@bp.get("/exports/vouchers.csv")
+@staff_may(MAY_SEE)
+def vouchers_csv() -> ResponseReturnValue:
+    """Send one row per voucher."""
+    return _download("vouchers", exports.vouchers(request.args.get("period")))
+
+
+@bp.get("/exports/trial-balance.csv")
+@staff_may(MAY_SEE)
+def trial_balance_csv() -> ResponseReturnValue:
+    """Send every account with its balance."""
+    return _download("trial-balance", exports.trial_balance())
+
+
+@bp.get("/exports/gifts.csv")
+@staff_may(MAY_SEE_GIFTS)
+def gifts_csv() -> ResponseReturnValue:
+    """Send the paid gifts of all campaigns or of one."""
+    return _download("gifts", exports.gifts(request.args.get("campaign")))
+
+
+# ---------------------------------------------------------------------- inside
+
+
+def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
+    return render_template(
+        "reports/bank.html",
+        form=form,
+        problems=problems or [],
+        lines=statements.unmatched(),
+        balances={name: books.balance(chart.clearing(name)) for name in words.CHANNELS},
+    )
+
+
+def _download(name: str, pieces: Iterator[bytes]) -> Response:
+    mark = f"-{words.DEMO_MARK}" if queries.has_demo() else ""
+    response = Response(stream_with_context(pieces), mimetype="text/csv")
+    response.headers.set(
+        "Content-Disposition", "attachment", filename=f"{name}-{clock.today():%Y%m%d}{mark}.csv"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise Invalid from None

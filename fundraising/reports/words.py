@@ -1,0 +1,47 @@
+"""How the books' own words are called on staff pages and in exports."""
+
+from typing import Any
+
+from fundraising.i18n import lazy_gettext as _l
+from fundraising.ledger.models import AccountType, EntryKind
+
+KINDS: dict[str, Any] = {
+    EntryKind.GIFT_RECEIVED: _l("Gift received"),
+    EntryKind.GIFT_IMPORTED: _l("Gift of another platform"),
+    EntryKind.GRANT_RECEIVED: _l("Grant received"),
+    EntryKind.SUSPENSE_RECEIVED: _l("Received, to be looked into"),
+    EntryKind.SUSPENSE_RESOLVED: _l("Looked into and placed"),
+    EntryKind.REFUND: _l("Refund"),
+    EntryKind.FEE_CHARGED: _l("Fee charged"),
+    EntryKind.PAYOUT_RECEIVED: _l("Paid out to the bank"),
+    EntryKind.PURCHASE_ACCEPTED: _l("Purchase accepted"),
+    EntryKind.PAYMENT_OUT: _l("Payment to a supplier"),
+    EntryKind.DEVICE_HANDED_OVER: _l("Device handed over"),
+    EntryKind.PROGRAMME_COST: _l("Programme cost"),
+    EntryKind.REVERSAL: _l("Reversal"),
+}
+ACCOUNT_TYPES: dict[str, Any] = {
+    AccountType.ASSET: _l("Assets"),
+    AccountType.LIABILITY: _l("Liabilities"),
+    AccountType.NET_ASSETS: _l("Net assets"),
+    AccountType.INCOME: _l("Income"),
+    AccountType.EXPENSE: _l("Expenses"),
+}
+CHANNELS: dict[str, Any] = {"wechatpay": _l("WeChat Pay"), "gongyibao": _l("Gongyibao")}
+GIFT_STATES: dict[str, Any] = {
+    "paid": _l("Paid"),
+    "refunded": _l("Refunded"),
+    "partly_refunded": _l("Partly refunded"),
+    "review": _l("To be looked into"),
+}
+DEMO_MARK = "演示"
+
+
+def kind(value: str) -> str:
+    """Return the name of an entry's kind in the language in force."""
+    return str(KINDS.get(value, value))
+
+
+def channel(value: str) -> str:
+    """Return the name of a giving channel such as ``wechatpay.native``."""
+    return str(CHANNELS.get(value.partition(".")[0], value))
