@@ -33,7 +33,7 @@ class OwnMail(MailUtil):
             mail.send(
                 f"account:{secret_token()}",
                 template,
-                to=recipient,
+                to=str(recipient),
                 subject=str(subject),
                 body=body or "",
             )

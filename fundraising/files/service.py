@@ -15,6 +15,7 @@ from fundraising.files.errors import FileNotFound, FileRefused, PictureRefused
 from fundraising.files.models import StoredFile
 
 MAX_BYTES = 10 * 1024 * 1024
+MAX_TABLE_BYTES = 24 * 1024 * 1024
 MAGIC = (
     (b"%PDF-", "application/pdf", ".pdf"),
     (b"\xff\xd8\xff", "image/jpeg", ".jpg"),
@@ -54,6 +55,13 @@ def store_photo(data: bytes, name: str = "photo.webp", *, is_public: bool = True
     photo.thumbnail_id = thumbnail.id
     db.session.flush()
     return photo
+
+
+def store_upload(data: bytes, name: str) -> StoredFile:
+    """Keep a table (CSV or XLSX) that staff sent, never public. Raises FileRefused."""
+    if not 0 < len(data) <= MAX_TABLE_BYTES:
+        raise FileRefused
+    return _keep(data, _clean(name), "application/octet-stream", is_public=False)
 
 
 def get(file_id: UUID) -> StoredFile:
