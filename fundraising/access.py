@@ -21,15 +21,16 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
     return view
 
 
-def staff_may(permission: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a view as open to signed-in staff who hold ``permission``; others are sent to sign in or refused."""
+def staff_may(*permissions: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Mark a view as open to signed-in staff who hold one of the permissions; others sign in or are refused."""
+    permission = "|".join(permissions)
 
     def mark(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if not current_user.is_authenticated:
                 return redirect(url_for("security.login", next=request.full_path))
-            if permission != SIGNED_IN and not current_user.may(permission):
+            if permission != SIGNED_IN and not any(map(current_user.may, permissions)):
                 raise NotAllowed(permission=permission)
             return view(*args, **kwargs)
 

@@ -19,7 +19,8 @@ PRESETS = 6
 NEEDED = InputRequired(_l("Please fill this in."))
 
 
-def _strip(value: str | None) -> str | None:
+def strip(value: str | None) -> str | None:
+    """Take blanks off both ends."""
     return value.strip() if value else value
 
 
@@ -30,7 +31,7 @@ class AmountField(StringField):
 
     def __init__(self, label: Any, **kwargs: Any) -> None:
         kwargs.setdefault("render_kw", {"inputmode": "decimal"})
-        super().__init__(label, [NEEDED, self._check], filters=[_strip], **kwargs)
+        super().__init__(label, [NEEDED, self._check], filters=[strip], **kwargs)
 
     def _check(self, _form: FlaskForm, field: "AmountField") -> None:
         try:
@@ -47,55 +48,51 @@ class AmountField(StringField):
 class CampaignForm(FlaskForm):
     """Everything of a campaign that a person edits."""
 
-    slug = StringField(_l("Address"), [NEEDED, Length(max=60), SLUG], filters=[_strip])
-    title_zh = StringField(_l("Title (Chinese)"), [NEEDED, Length(max=60)], filters=[_strip])
-    title_en = StringField(_l("Title (English)"), [Length(max=120)], filters=[_strip])
-    summary_zh = TextAreaField(_l("Summary (Chinese)"), [NEEDED, Length(max=300)], filters=[_strip])
-    summary_en = TextAreaField(_l("Summary (English)"), [Length(max=600)], filters=[_strip])
-    story_zh = TextAreaField(_l("Story (Chinese)"), [NEEDED, Length(max=10000)], filters=[_strip])
-    story_en = TextAreaField(_l("Story (English)"), [Length(max=20000)], filters=[_strip])
+    slug = StringField(_l("Address"), [NEEDED, Length(max=60), SLUG], filters=[strip])
+    title_zh = StringField(_l("Title (Chinese)"), [NEEDED, Length(max=60)], filters=[strip])
+    title_en = StringField(_l("Title (English)"), [Length(max=120)], filters=[strip])
+    summary_zh = TextAreaField(_l("Summary (Chinese)"), [NEEDED, Length(max=300)], filters=[strip])
+    summary_en = TextAreaField(_l("Summary (English)"), [Length(max=600)], filters=[strip])
+    story_zh = TextAreaField(_l("Story (Chinese)"), [NEEDED, Length(max=10000)], filters=[strip])
+    story_en = TextAreaField(_l("Story (English)"), [Length(max=20000)], filters=[strip])
     goal = AmountField(_l("Goal (yuan)"))
     unit_price = AmountField(_l("Price of one unit (yuan)"))
     unit_name_zh = StringField(
-        _l("Name of the unit (Chinese)"), [NEEDED, Length(max=30)], filters=[_strip]
+        _l("Name of the unit (Chinese)"), [NEEDED, Length(max=30)], filters=[strip]
     )
-    unit_name_en = StringField(_l("Name of the unit (English)"), [Length(max=60)], filters=[_strip])
+    unit_name_en = StringField(_l("Name of the unit (English)"), [Length(max=60)], filters=[strip])
     presets = StringField(
-        _l("Suggested amounts (six, in yuan, separated by spaces)"), [NEEDED], filters=[_strip]
+        _l("Suggested amounts (six, in yuan, separated by spaces)"), [NEEDED], filters=[strip]
     )
     minimum = AmountField(_l("Smallest gift (yuan)"))
     maximum = AmountField(_l("Largest gift (yuan)"))
     starts_on = DateField(_l("First day"), [NEEDED])
     ends_on = DateField(_l("Last day"), [NEEDED])
     filing_no = StringField(
-        _l("Filing number of the campaign plan"), [Length(max=60)], filters=[_strip]
+        _l("Filing number of the campaign plan"), [Length(max=60)], filters=[strip]
     )
     certificate_no = StringField(
-        _l("Number of the public fundraising certificate"), [Length(max=60)], filters=[_strip]
+        _l("Number of the public fundraising certificate"), [Length(max=60)], filters=[strip]
     )
     platform_name_zh = StringField(
-        _l("Designated platform (Chinese)"), [Length(max=60)], filters=[_strip]
+        _l("Designated platform (Chinese)"), [Length(max=60)], filters=[strip]
     )
     platform_name_en = StringField(
-        _l("Designated platform (English)"), [Length(max=60)], filters=[_strip]
+        _l("Designated platform (English)"), [Length(max=60)], filters=[strip]
     )
     platform_url = StringField(
         _l("Address of the listing there"),
         [Optional(), URL(message=_l("This is not a web address.")), Length(max=300)],
-        filters=[_strip],
+        filters=[strip],
     )
     complaint_zh = StringField(
-        _l("Complaint contact (Chinese)"), [Length(max=200)], filters=[_strip]
+        _l("Complaint contact (Chinese)"), [Length(max=200)], filters=[strip]
     )
     complaint_en = StringField(
-        _l("Complaint contact (English)"), [Length(max=200)], filters=[_strip]
+        _l("Complaint contact (English)"), [Length(max=200)], filters=[strip]
     )
-    completed_zh = TextAreaField(
-        _l("Closing words (Chinese)"), [Length(max=2000)], filters=[_strip]
-    )
-    completed_en = TextAreaField(
-        _l("Closing words (English)"), [Length(max=4000)], filters=[_strip]
-    )
+    completed_zh = TextAreaField(_l("Closing words (Chinese)"), [Length(max=2000)], filters=[strip])
+    completed_en = TextAreaField(_l("Closing words (English)"), [Length(max=4000)], filters=[strip])
     version = IntegerField(_l("Version"), default=0)
 
     def validate_presets(self, field: StringField) -> None:
@@ -120,23 +117,23 @@ class CampaignForm(FlaskForm):
     def facts(self) -> CampaignFacts:
         """Return what was entered; call only after validation."""
         return CampaignFacts(
-            title=_both(self.title_zh, self.title_en),
-            summary=_both(self.summary_zh, self.summary_en),
-            story=_both(self.story_zh, self.story_en),
+            title=both(self.title_zh, self.title_en),
+            summary=both(self.summary_zh, self.summary_en),
+            story=both(self.story_zh, self.story_en),
             goal_fen=self.goal.minor or 0,
             unit_price_fen=self.unit_price.minor or 0,
-            unit_name=_both(self.unit_name_zh, self.unit_name_en),
+            unit_name=both(self.unit_name_zh, self.unit_name_en),
             starts_on=self.starts_on.data,
             ends_on=self.ends_on.data,
             filing_no=self.filing_no.data or "",
             certificate_no=self.certificate_no.data or "",
-            platform_name=_both(self.platform_name_zh, self.platform_name_en),
+            platform_name=both(self.platform_name_zh, self.platform_name_en),
             platform_url=self.platform_url.data or "",
-            complaint_contact=_both(self.complaint_zh, self.complaint_en),
+            complaint_contact=both(self.complaint_zh, self.complaint_en),
             preset_amounts_fen=tuple(Money.parse_yuan(w).minor for w in self.presets.data.split()),
             min_fen=self.minimum.minor or 0,
             max_fen=self.maximum.minor or 0,
-            completed_note=_both(self.completed_zh, self.completed_en)
+            completed_note=both(self.completed_zh, self.completed_en)
             if self.completed_zh.data
             else None,
         )
@@ -145,18 +142,18 @@ class CampaignForm(FlaskForm):
 class UpdateForm(FlaskForm):
     """An update; the button pressed says whether to look at it or keep it."""
 
-    title_zh = StringField(_l("Title (Chinese)"), [NEEDED, Length(max=80)], filters=[_strip])
-    title_en = StringField(_l("Title (English)"), [Length(max=160)], filters=[_strip])
-    body_zh = TextAreaField(_l("Text (Chinese)"), [NEEDED, Length(max=10000)], filters=[_strip])
-    body_en = TextAreaField(_l("Text (English)"), [Length(max=20000)], filters=[_strip])
+    title_zh = StringField(_l("Title (Chinese)"), [NEEDED, Length(max=80)], filters=[strip])
+    title_en = StringField(_l("Title (English)"), [Length(max=160)], filters=[strip])
+    body_zh = TextAreaField(_l("Text (Chinese)"), [NEEDED, Length(max=10000)], filters=[strip])
+    body_en = TextAreaField(_l("Text (English)"), [Length(max=20000)], filters=[strip])
 
     def title(self) -> Text2:
         """Return the title in the languages it was written in."""
-        return _both(self.title_zh, self.title_en)
+        return both(self.title_zh, self.title_en)
 
     def body(self) -> Text2:
         """Return the text in the languages it was written in."""
-        return _both(self.body_zh, self.body_en)
+        return both(self.body_zh, self.body_en)
 
 
 class ImageForm(FlaskForm):
@@ -173,7 +170,8 @@ class StepForm(FlaskForm):
     to = HiddenField()
 
 
-def _both(chinese: StringField, english: StringField) -> Text2:
+def both(chinese: StringField, english: StringField) -> Text2:
+    """Return what was written in Chinese and, where it was, in English."""
     value = {"zh": chinese.data or ""}
     if english.data:
         value["en"] = english.data

@@ -68,10 +68,13 @@ def accept(
         funds.draw(held.spending_line_id, held.unit_price, unit_id=device.id, from_reserved=True)
     ledger.post_many([_entry(device, held.purchase.fund_id, actor_id) for device in devices])
     held.take(len(devices))
-    for device in devices:
-        audit.record(
-            "device.accepted", holding.subject(device), actor_id, {"purchase": held.purchase.number}
-        )
+    numbers = [device.no for device in devices]
+    audit.record(
+        "purchase.devices_accepted",
+        f"purchase:{held.purchase.number}",
+        actor_id,
+        {"devices": numbers},
+    )
     return devices
 
 

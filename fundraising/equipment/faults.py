@@ -8,20 +8,13 @@ from fundraising import clock
 from fundraising.audit import service as audit
 from fundraising.database import db
 from fundraising.equipment.errors import ReasonNeeded, ReportNotFound
-from fundraising.equipment.models import FaultReport
+from fundraising.equipment.models import FaultKind, FaultReport
 
 OPEN_PER_DEVICE = 20
 
 
-def report(device_id: UUID, what: str) -> FaultReport | None:
-    """Keep what somebody reported; None once a device has many open reports that say enough.
-
-    Raises:
-        ReasonNeeded: nothing was written.
-    """
-    text = what.strip()
-    if not text:
-        raise ReasonNeeded
+def report(device_id: UUID, kind: FaultKind, what: str = "") -> FaultReport | None:
+    """Keep what somebody reported; None once a device has many open reports that say enough."""
     query = (
         select(FaultReport.id)
         .where(FaultReport.device_id == device_id, FaultReport.closed_at.is_(None))
@@ -29,7 +22,7 @@ def report(device_id: UUID, what: str) -> FaultReport | None:
     )
     if len(db.session.execute(query).all()) >= OPEN_PER_DEVICE:
         return None
-    kept = FaultReport(device_id=device_id, what=text)
+    kept = FaultReport(device_id=device_id, kind=kind, what=what.strip())
     db.session.add(kept)
     db.session.flush()
     return kept

@@ -164,11 +164,26 @@ class Inspection(Base):
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
+class FaultKind(StrEnum):
+    """What can be wrong with a device for somebody who stands before it."""
+
+    MISSING = "missing"
+    ALARM = "alarm"
+    DAMAGED = "damaged"
+    USED = "used"
+    WRONG_FACTS = "wrong_facts"
+    OTHER = "other"
+
+
 class FaultReport(Base):
-    """What somebody passing by reported about a device."""
+    """What somebody passing by reported about a device; nothing about the person is kept."""
 
     __tablename__ = "device_fault_report"
     __table_args__ = (
+        CheckConstraint(
+            "kind IN ('missing', 'alarm', 'damaged', 'used', 'wrong_facts', 'other')",
+            name="kind_known",
+        ),
         Index(
             "ix_device_fault_report_open", "reported_at", postgresql_where=text("closed_at IS NULL")
         ),
@@ -176,6 +191,7 @@ class FaultReport(Base):
 
     id: Mapped[UUID] = uuid_pk()
     device_id: Mapped[UUID] = mapped_column(ForeignKey("device.id"))
+    kind: Mapped[str] = mapped_column(default=FaultKind.OTHER)
     what: Mapped[str]
     reported_at: Mapped[datetime] = mapped_column(default=clock.now)
     closed_at: Mapped[datetime | None]

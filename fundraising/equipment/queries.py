@@ -52,6 +52,7 @@ class PublicDevice:
     model: str
     state: str
     cost_fen: int
+    campaign_id: UUID
     campaign_slug: str
     campaign_title: Text2
     is_demo: bool
@@ -282,6 +283,7 @@ def _public(r: Any) -> PublicDevice:
         model=r.model,
         state=r.state,
         cost_fen=r.cost_fen,
+        campaign_id=r.campaign_id,
         campaign_slug=r.slug,
         campaign_title=r.title,
         is_demo=r.is_demo,

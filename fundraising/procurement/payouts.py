@@ -51,7 +51,7 @@ def prepare_payment(
     )
     db.session.add(payment)
     locking.touch(held)
-    _record("payment_out.prepared", payment, actor_id)
+    _record("purchase.payment_prepared", held, payment, actor_id)
     return payment
 
 
@@ -78,7 +78,7 @@ def decide_payment(
         payment.state, payment.decision_note = PaymentState.REJECTED, locking.reason(note)
     payment.decided_at = clock.now()
     locking.touch(purchase)
-    _record(f"payment_out.{payment.state}", payment, actor_id)
+    _record(f"purchase.payment_{payment.state}", purchase, payment, actor_id)
     return payment
 
 
@@ -105,6 +105,6 @@ def _book(payment: PaymentOut, purchase: Purchase, actor_id: UUID) -> UUID:
     )
 
 
-def _record(action: str, payment: PaymentOut, actor_id: UUID) -> None:
-    detail = {"purchase": str(payment.purchase_id), "amount_fen": payment.amount_fen}
-    audit.record(action, f"payment_out:{payment.id}", actor_id, detail)
+def _record(action: str, purchase: Purchase, payment: PaymentOut, actor_id: UUID) -> None:
+    detail = {"payment": str(payment.id), "amount_fen": payment.amount_fen}
+    audit.record(action, locking.subject(purchase), actor_id, detail)

@@ -78,7 +78,7 @@ def get_by_id(purchase_id: UUID) -> Purchase:
 
 
 def page(
-    *, state: PurchaseState | None = None, before: str = "", limit: int = 50
+    *, state: PurchaseState | None = None, before: UUID | None = None, limit: int = 50
 ) -> list[Purchase]:
     """Return purchases with supplier and lines, the latest first; ``before`` is the last id seen."""
     query = (
@@ -89,8 +89,8 @@ def page(
     )
     if state is not None:
         query = query.where(Purchase.state == state)
-    if before:
-        query = query.where(Purchase.id < UUID(before))
+    if before is not None:
+        query = query.where(Purchase.id < before)
     return list(db.session.execute(query).scalars())
 
 

@@ -58,11 +58,16 @@ def upgrade() -> None:
         "device_fault_report",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
         sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("closed_by", sa.Uuid(), nullable=True),
         sa.Column("note", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('missing', 'alarm', 'damaged', 'used', 'wrong_facts', 'other')",
+            name=op.f("ck_device_fault_report_kind_known"),
+        ),
         sa.ForeignKeyConstraint(
             ["closed_by"], ["account_user.id"], name=op.f("fk_device_fault_report_closed_by")
         ),
