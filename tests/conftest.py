@@ -9,14 +9,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.testing import FlaskClient
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 import config
 from fundraising import clock, create_app, schema
-from fundraising.database import db
+from fundraising.database import BoundSession, db
 from local import translations
 from local.postgres import DATABASE, FAST_FOR_TESTS, OWNER, Postgres
 from tests import factories
@@ -75,6 +75,27 @@ def settings_for(database_url: str, folder: Path, **more: Any) -> config.Setting
     return config.Settings(**values)
 
 
+class Browser(FlaskClient):
+    """A browser whose requests stand alone, as on a server.
+
+    Each begins with an empty ``g``, and what the test made before stays when the request rolls back.
+    """
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request; who was signed in and in which language is found out anew."""
+        db.session.commit()
+        try:
+            _forget()
+            return super().open(*args, **kwargs)
+        finally:
+            _forget()
+
+
+def _forget() -> None:
+    for name in list(g):
+        g.pop(name)
+
+
 @pytest.fixture(scope="session")
 def app(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """The application on this worker's database."""
@@ -82,6 +103,7 @@ def app(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         del os.environ[name]
     application = create_app(settings_for(postgres.url(), tmp_path_factory.mktemp("app")))
     application.testing = True
+    application.test_client_class = Browser
     with application.app_context():
         yield application
         db.session.remove()
@@ -95,7 +117,9 @@ def session(app: Flask) -> Iterator[Session]:
     outer = connection.begin()
     options = {"bind": connection, "join_transaction_mode": "create_savepoint"}
     original = db.session
-    db.session = db._make_scoped_session(options | {"expire_on_commit": False})
+    db.session = db._make_scoped_session(
+        options | {"class_": BoundSession, "expire_on_commit": False}
+    )
     try:
         yield db.session()
         db.session.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
