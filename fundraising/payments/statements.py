@@ -214,7 +214,7 @@ def unmatched(limit: int = 100) -> list[BankLine]:
     query = (
         select(BankLine)
         .where(BankLine.entry_id.is_(None))
-        .order_by(BankLine.booked_at, BankLine.id)
+        .order_by(BankLine.booked_at, BankLine.serial)
         .limit(limit)
     )
     return list(db.session.execute(query).scalars())

@@ -1,6 +1,8 @@
 """The files finance and auditors take away: ledger, vouchers, gifts, trial balance."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,6 +13,8 @@ from fundraising.ledger import queries as books
 from fundraising.money import Money
 from fundraising.reports import csv_files, queries, words
 from fundraising.reports.csv_files import Cell
+from fundraising.reports.queries import Rows
+from fundraising.reports.words import Tongue
 
 LEDGER = (
     _l("Booked on"), _l("Voucher"), _l("Kind"), _l("Line"), _l("Account"), _l("Account name"), _l("Debit"),
@@ -32,23 +36,36 @@ BALANCES = (
 )  # fmt: skip
 
 
-def ledger(period: str | None = None) -> Iterator[bytes]:
-    """Yield ``ledger.csv``: every line of every voucher with debit and credit."""
-    return csv_files.lines(LEDGER, map(_posting, queries.postings(period)))
+@dataclass(frozen=True)
+class Export:
+    """A file being written: its pieces in order, and the cursor to close when they are sent or given up."""
+
+    pieces: Iterator[bytes]
+    rows: Rows | None = None
+
+    def close(self) -> None:
+        """Give the connection back, at the end or when the reader hangs up."""
+        if self.rows is not None:
+            self.rows.close()
 
 
-def vouchers(period: str | None = None) -> Iterator[bytes]:
-    """Yield ``vouchers.csv``: one row per voucher."""
-    return csv_files.lines(VOUCHERS, map(_voucher, queries.vouchers(period)))
+def ledger(period: str | None = None) -> Export:
+    """Return ``ledger.csv``: every line of every voucher with debit and credit."""
+    return _export(LEDGER, queries.postings(period), _posting)
 
 
-def gifts(slug: str | None = None) -> Iterator[bytes]:
-    """Yield ``gifts.csv``: paid gifts with the voucher that booked them. Public names only."""
-    return csv_files.lines(GIFTS, map(_gift, queries.gifts(slug)))
+def vouchers(period: str | None = None) -> Export:
+    """Return ``vouchers.csv``: one row per voucher."""
+    return _export(VOUCHERS, queries.vouchers(period), _voucher)
 
 
-def trial_balance() -> Iterator[bytes]:
-    """Yield ``trial-balance.csv``: every account with its balance, and the sums, which are equal."""
+def gifts(slug: str | None = None) -> Export:
+    """Return ``gifts.csv``: paid gifts with the voucher that booked them. Public names only."""
+    return _export(GIFTS, queries.gifts(slug), _gift)
+
+
+def trial_balance() -> Export:
+    """Return ``trial-balance.csv``: every account with its balance, and the sums, which are equal."""
     rows = books.trial_balance()
     mark = _mark(is_demo=queries.has_demo())
     table: list[list[Cell]] = [
@@ -68,28 +85,39 @@ def trial_balance() -> Iterator[bytes]:
         credits_ = sum(row.credit_minor for row in rows if row.currency == currency)
         sums: list[Cell] = [Money(debits, currency), Money(credits_, currency)]
         table.append([str(_l("Together")), "", "", currency, *sums, mark])
-    return csv_files.lines(BALANCES, table)
+    return Export(csv_files.lines(_words(BALANCES), table))
 
 
 # ---------------------------------------------------------------------- inside
 
 
-def _posting(row: Row[Any]) -> list[Cell]:
+def _words(heading: Sequence[Any]) -> list[str]:
+    return [str(name) for name in heading]
+
+
+def _export(
+    heading: Sequence[Any], rows: Rows, write: Callable[[Tongue, Row[Any]], list[Cell]]
+) -> Export:
+    table = map(partial(write, words.tongue()), rows)
+    return Export(csv_files.lines(_words(heading), table), rows)
+
+
+def _posting(say: Tongue, row: Row[Any]) -> list[Cell]:
     amount = row.amount_minor
     return [
         row.booked_on,
         _number(row.period, row.voucher_no),
-        words.kind(row.kind),
+        say.kinds.get(row.kind, row.kind),
         row.line,
         row.account,
-        pick(row.account_name),
+        say.pick(row.account_name),
         Money(amount, row.currency) if amount > 0 else None,
         Money(-amount, row.currency) if amount < 0 else None,
         row.currency,
-        pick(row.fund_name),
+        say.pick(row.fund_name),
         row.occurred_at,
         row.recorded_at,
-        pick(row.reason),
+        say.pick(row.reason),
         _number(row.reversed_period, row.reversed_no),
         row.key,
         row.actor,
@@ -97,17 +125,17 @@ def _posting(row: Row[Any]) -> list[Cell]:
     ]
 
 
-def _voucher(row: Row[Any]) -> list[Cell]:
+def _voucher(say: Tongue, row: Row[Any]) -> list[Cell]:
     return [
         row.booked_on,
         _number(row.period, row.voucher_no),
-        words.kind(row.kind),
+        say.kinds.get(row.kind, row.kind),
         Money(row.amount_minor, row.currency),
         row.currency,
         row.posting_count,
-        pick(row.fund_name),
+        say.pick(row.fund_name),
         row.occurred_at,
-        pick(row.reason),
+        say.pick(row.reason),
         _number(row.reversed_period, row.reversed_no),
         row.key,
         row.actor,
@@ -115,20 +143,20 @@ def _voucher(row: Row[Any]) -> list[Cell]:
     ]
 
 
-def _gift(row: Row[Any]) -> list[Cell]:
+def _gift(say: Tongue, row: Row[Any]) -> list[Cell]:
     return [
         row.ref,
         row.order_no,
         row.external_ref,
-        pick(row.title),
-        words.channel(row.channel),
+        say.pick(row.title),
+        say.channels.get(row.channel.partition(".")[0], row.channel),
         Money(row.amount_fen, row.currency),
         Money(row.refunded_fen, row.currency),
         row.currency,
-        str(words.GIFT_STATES.get(row.state, row.state)),
+        say.states.get(row.state, row.state),
         row.paid_at,
         row.display_name,
-        str(_l("yes") if row.wants_fiscal_receipt else _l("no")),
+        say.yes if row.wants_fiscal_receipt else say.no,
         _number(row.period, row.voucher_no),
         _mark(is_demo=row.is_demo),
     ]

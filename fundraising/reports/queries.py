@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import Connection, Engine, Row, text
 
 from fundraising.database import db
 
 AT_ONCE = 2000
 DEMO = """
-    coalesce((SELECT c.is_demo FROM campaign c WHERE c.fund_id = e.fund_id LIMIT 1), (SELECT bool_or(is_demo) FROM campaign), false)
+    coalesce((SELECT c.is_demo FROM campaign c WHERE c.fund_id = e.fund_id LIMIT 1),
+             (SELECT bool_or(is_demo) FROM campaign), false)
 """
 """Whether an entry is demonstration data; what belongs to no fund is, as soon as one campaign is."""
 POSTINGS = f"""
@@ -49,19 +50,40 @@ GIFTS = """
 FIRST, LAST = "0000-00", "9999-99"
 
 
-def postings(period: str | None = None) -> Iterator[Row[Any]]:
-    """Yield the lines of all vouchers, or of a month's, in voucher order."""
-    return _stream(POSTINGS, {"since": period or FIRST, "until": period or LAST})
+class Rows:
+    """Rows read by a cursor on the server, on a connection of their own: they outlive the request."""
+
+    def __init__(self, query: str, parameters: Mapping[str, Any]) -> None:
+        bind = db.session.get_bind()
+        self._own = bind.connect() if isinstance(bind, Engine) else None
+        connection = self._own or bind
+        assert isinstance(connection, Connection)
+        options = {"stream_results": True, "yield_per": AT_ONCE}
+        self._result = connection.execute(text(query), parameters, execution_options=options)
+
+    def __iter__(self) -> Iterator[Row[Any]]:
+        return iter(self._result)
+
+    def close(self) -> None:
+        """Give the connection back. May be called twice."""
+        self._result.close()
+        if self._own is not None:
+            self._own.close()
 
 
-def vouchers(period: str | None = None) -> Iterator[Row[Any]]:
-    """Yield all vouchers, or a month's, in order; one row per currency."""
-    return _stream(VOUCHERS, {"since": period or FIRST, "until": period or LAST})
+def postings(period: str | None = None) -> Rows:
+    """Return the lines of all vouchers, or of a month's, in voucher order."""
+    return Rows(POSTINGS, {"since": period or FIRST, "until": period or LAST})
 
 
-def gifts(slug: str | None = None) -> Iterator[Row[Any]]:
-    """Yield the paid gifts of all campaigns or of one, the latest of each campaign first."""
-    return _stream(GIFTS, {"slug": slug})
+def vouchers(period: str | None = None) -> Rows:
+    """Return all vouchers, or a month's, in order; one row per currency."""
+    return Rows(VOUCHERS, {"since": period or FIRST, "until": period or LAST})
+
+
+def gifts(slug: str | None = None) -> Rows:
+    """Return the paid gifts of all campaigns or of one, the latest of each campaign first."""
+    return Rows(GIFTS, {"slug": slug})
 
 
 def has_demo() -> bool:
@@ -69,9 +91,3 @@ def has_demo() -> bool:
     return bool(
         db.session.execute(text("SELECT EXISTS (SELECT FROM campaign WHERE is_demo)")).scalar()
     )
-
-
-def _stream(query: str, parameters: Mapping[str, Any]) -> Iterator[Row[Any]]:
-    """Read by a cursor on the server, so that a million rows never stand in memory."""
-    options = {"stream_results": True, "yield_per": AT_ONCE}
-    yield from db.session.execute(text(query), parameters, execution_options=options)

@@ -1,6 +1,6 @@
 """Staff pages of the books: balances, trial balance, months, vouchers, bank lines, and the files to take away."""
 
-from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 from flask import (
@@ -10,7 +10,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    stream_with_context,
     url_for,
 )
 from flask.typing import ResponseReturnValue
@@ -29,6 +28,7 @@ from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
 from fundraising.payments import statements
 from fundraising.reports import exports, queries, words
+from fundraising.reports.exports import Export
 from fundraising.reports.forms import StatementForm
 
 bp = Blueprint("reports", __name__, url_prefix="/staff")
@@ -87,7 +87,7 @@ def vouchers() -> ResponseReturnValue:
         account=chosen["account"] or None,
         fund_id=_uuid(chosen["fund"]),
     )
-    asked = {name: value for name, value in chosen.items() if value}
+    asked: dict[str, Any] = {name: value for name, value in chosen.items() if value}
     older = url_for(".vouchers", before=entries[-1].id, **asked) if len(entries) == PAGE else ""
     return render_template(
         "reports/vouchers.html",
@@ -207,9 +207,10 @@ def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
     )
 
 
-def _download(name: str, pieces: Iterator[bytes]) -> Response:
+def _download(name: str, export: Export) -> Response:
     mark = f"-{words.DEMO_MARK}" if queries.has_demo() else ""
-    response = Response(stream_with_context(pieces), mimetype="text/csv")
+    response = Response(export.pieces, mimetype="text/csv")
+    response.call_on_close(export.close)
     response.headers.set(
         "Content-Disposition", "attachment", filename=f"{name}-{clock.today():%Y%m%d}{mark}.csv"
     )

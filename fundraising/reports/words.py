@@ -1,7 +1,10 @@
 """How the books' own words are called on staff pages and in exports."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from fundraising.i18n import language
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger.models import AccountType, EntryKind
 
@@ -45,3 +48,31 @@ def kind(value: str) -> str:
 def channel(value: str) -> str:
     """Return the name of a giving channel such as ``wechatpay.native``."""
     return str(CHANNELS.get(value.partition(".")[0], value))
+
+
+@dataclass(frozen=True)
+class Tongue:
+    """The words of one language, settled while the request lasts; a file is sent after it is over."""
+
+    language: str
+    kinds: Mapping[str, str]
+    channels: Mapping[str, str]
+    states: Mapping[str, str]
+    yes: str
+    no: str
+
+    def pick(self, value: Mapping[str, str] | None) -> str:
+        """Return content people wrote in this language, else in Chinese."""
+        return (value or {}).get(self.language) or (value or {}).get("zh", "")
+
+
+def tongue() -> Tongue:
+    """Return the words in the language in force."""
+    return Tongue(
+        language(),
+        {name: str(label) for name, label in KINDS.items()},
+        {name: str(label) for name, label in CHANNELS.items()},
+        {name: str(label) for name, label in GIFT_STATES.items()},
+        str(_l("yes")),
+        str(_l("no")),
+    )

@@ -1,0 +1,239 @@
+"""Finance sees the books; what leaves as a file is whole, safe and marked."""
+
+import csv
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from fundraising import clock
+from fundraising.giving.models import Gift
+from fundraising.ledger import chart
+from fundraising.ledger import queries as books
+from fundraising.ledger import service as ledger
+from fundraising.ledger.models import EntryKind
+from fundraising.ledger.service import NewEntry, credit, debit
+from fundraising.money import Money
+from fundraising.payments import statements
+from fundraising.references import gift_reference, order_number, secret_token
+from tests.factories import Make
+
+Staff = Callable[[str], FlaskClient]
+PAGES = [
+    "/staff/finance",
+    "/staff/ledger",
+    "/staff/exports/ledger.csv",
+    "/staff/exports/vouchers.csv",
+]
+STATEMENT = "交易时间,交易流水号,贷方发生额\n2024-05-20 09:00:00,S1,10.00\n"
+
+
+def table(browser: FlaskClient, address: str) -> list[dict[str, str]]:
+    answer = browser.get(address)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert answer.data.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
+
+
+def gift(make: Make, session: Session, name: str = "") -> Gift:
+    campaign = make.campaign()
+    (source,) = make.money(campaign.fund_id, 1314)
+    given = Gift(
+        id=source,
+        ref=gift_reference(),
+        order_no=order_number(),
+        token=secret_token(),
+        idempotency_key=str(uuid4()),
+        body_hash="",
+        campaign_id=campaign.id,
+        fund_id=campaign.fund_id,
+        amount_fen=1314,
+        channel="wechatpay.native",
+        state="paid",
+        display_name=name,
+        paid_at=clock.now(),
+    )
+    session.add(given)
+    session.flush()
+    return given
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(("role", "status"), [("finance", 200), ("auditor", 200), ("buyer", 403)])
+def test_the_books_are_for_finance_and_auditors(
+    staff_client: Staff, page: str, role: str, status: int
+) -> None:
+    answer = staff_client(role).get(page)
+
+    assert answer.status_code == status
+    assert answer.data
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_books_ask_strangers_to_sign_in(client: FlaskClient, page: str) -> None:
+    assert client.get(page).status_code == 302
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_first_page_shows_balances_funds_and_months(
+    staff_client: Staff, make: Make, language: str
+) -> None:
+    fund = make.fund()
+    make.money(fund.id, 123_400, 5_600)
+
+    page = staff_client("finance").get(f"/staff/finance?lang={language}").text
+
+    assert page.count("¥1,290.00") >= 4
+    assert f"{clock.today():%Y-%m}" in page
+
+
+def test_a_voucher_is_found_by_its_number_and_shows_debit_and_credit(
+    staff_client: Staff, make: Make
+) -> None:
+    make.money(make.fund().id, 1314)
+    (entry,) = books.entries(limit=1)
+    browser = staff_client("auditor")
+
+    page = browser.get(f"/staff/ledger?voucher={entry.voucher}", follow_redirects=True).text
+
+    assert entry.voucher in page
+    assert page.count("¥13.14") == 4
+    assert chart.INCOME_RESTRICTED in page
+    assert browser.get("/staff/ledger?voucher=2024-05-99999").status_code == 200
+
+
+def test_vouchers_are_listed_by_account_and_in_pages(staff_client: Staff, make: Make) -> None:
+    make.money(make.fund().id, *range(1, 61))
+    browser = staff_client("finance")
+
+    first = browser.get(f"/staff/ledger?account={chart.INCOME_RESTRICTED}").text
+    before = books.entries(limit=50)[-1].id
+
+    assert f"before={before}" in first
+    second = browser.get(f"/staff/ledger?before={before}").text
+    assert second.count("/staff/ledger/") == 10
+    assert "/staff/ledger/" not in browser.get(f"/staff/ledger?account={chart.BANK}").text
+    assert browser.get("/staff/ledger?before=nonsense").status_code == 422
+
+
+def test_a_reversal_and_its_voucher_name_each_other(staff_client: Staff, make: Make) -> None:
+    make.money(make.fund().id, 1314)
+    (entry,) = books.entries(limit=1)
+    reversal = books.entry(ledger.reverse(entry.id, {"zh": "录入错误"}, "tester"))
+    browser = staff_client("finance")
+
+    assert reversal.voucher in browser.get(f"/staff/ledger/{entry.id}").text
+    page = browser.get(f"/staff/ledger/{reversal.id}").text
+    assert entry.voucher in page
+    assert "录入错误" in page
+
+
+def test_the_ledger_file_holds_every_line_and_balances(staff_client: Staff, make: Make) -> None:
+    make.money(make.fund().id, 100, 200, 300)
+
+    rows = table(staff_client("finance"), "/staff/exports/ledger.csv?lang=en")
+
+    assert len(rows) == 6
+    assert sum(float(r["Debit"] or 0) for r in rows) == 6.0
+    assert sum(float(r["Credit"] or 0) for r in rows) == 6.0
+    assert len({r["Voucher"] for r in rows}) == 3
+
+
+def test_headings_are_chinese_unless_asked_otherwise(staff_client: Staff, make: Make) -> None:
+    make.money(make.fund().id, 100)
+
+    (row, _) = table(staff_client("finance"), "/staff/exports/ledger.csv")
+
+    assert row["借方"] == "1.00"
+    assert row["科目名称"] == "其他货币资金—微信支付"
+
+
+def test_a_months_file_holds_that_month_only(staff_client: Staff, session: Session) -> None:
+    for days in (0, 62):
+        at = clock.now() - timedelta(days=days)
+        lines = (debit(chart.BANK, Money(1)), credit(chart.SUSPENSE, Money(1)))
+        ledger.post(NewEntry(f"t:{days}", EntryKind.SUSPENSE_RECEIVED, at, lines))
+    period = f"{clock.shanghai_date(clock.now() - timedelta(days=62)):%Y-%m}"
+    browser = staff_client("finance")
+
+    (row,) = table(browser, f"/staff/exports/vouchers.csv?lang=en&period={period}")
+
+    assert row["Voucher"] == f"{period}-00001"
+    assert len(table(browser, "/staff/exports/vouchers.csv")) == 2
+
+
+def test_the_gift_file_is_safe_marked_and_names_the_voucher(
+    staff_client: Staff, make: Make, session: Session
+) -> None:
+    given = gift(make, session, "=cmd|' /C calc'!A0")
+
+    (row,) = table(staff_client("auditor"), "/staff/exports/gifts.csv?lang=en")
+
+    assert row["Public name"] == "'=cmd|' /C calc'!A0"
+    assert (row["Gift"], row["Amount"], row["Mark"]) == (given.ref, "13.14", "")
+    assert books.find_voucher(row["Voucher"]) is not None
+    assert given.token not in str(row)
+
+
+def test_demonstration_data_is_marked_in_every_file(
+    staff_client: Staff, make: Make, session: Session
+) -> None:
+    given = gift(make, session)
+    make.campaign().is_demo = True
+    demo_campaign = gift(make, session)
+    campaigns = table(staff_client("finance"), "/staff/exports/gifts.csv?lang=en")
+    assert {row["Mark"] for row in campaigns} == {""}
+    for name in ("ledger", "vouchers"):
+        rows = table(staff_client("finance"), f"/staff/exports/{name}.csv?lang=en")
+        assert {row["Mark"] for row in rows} == {""}
+    rows = table(staff_client("finance"), "/staff/exports/trial-balance.csv?lang=en")
+    assert {row["Mark"] for row in rows} == {"演示"}
+    assert given.id != demo_campaign.id
+
+
+def test_the_trial_balance_file_ends_with_equal_sums(staff_client: Staff, make: Make) -> None:
+    make.money(make.fund().id, 100, 250)
+
+    rows = table(staff_client("finance"), "/staff/exports/trial-balance.csv?lang=en")
+
+    assert rows[-1]["Debit"] == rows[-1]["Credit"] == "3.50"
+
+
+def test_a_past_month_is_closed_by_finance_alone(staff_client: Staff, session: Session) -> None:
+    at = clock.now() - timedelta(days=62)
+    lines = (debit(chart.BANK, Money(1)), credit(chart.SUSPENSE, Money(1)))
+    ledger.post(NewEntry("t", EntryKind.SUSPENSE_RECEIVED, at, lines))
+    address = f"/staff/finance/periods/{clock.shanghai_date(at):%Y-%m}/close"
+
+    assert staff_client("auditor").post(address).status_code == 403
+    assert staff_client("finance").post(address).status_code == 303
+    (period,) = books.periods()
+    assert period.closed_at is not None
+
+
+def test_a_bank_statement_is_taken_over_and_its_line_booked(
+    staff_client: Staff, make: Make
+) -> None:
+    make.money(make.fund().id, 1000)
+    browser = staff_client("finance")
+
+    def upload(text: str) -> int:
+        file = (io.BytesIO(text.encode()), "bank.csv")
+        answer = browser.post("/staff/finance/bank", data={"account": "1305", "file": file})
+        return answer.status_code
+
+    assert upload("nothing") == 422
+    assert upload(STATEMENT.replace("10.00", "ten")) == 422
+    assert upload(STATEMENT) == upload(STATEMENT) == 303
+    line = statements.find("1305", "S1")
+    for _ in range(2):
+        answer = browser.post(f"/staff/finance/bank/{line.id}", data={"as": "wechatpay"})
+        assert answer.status_code == 303
+    assert browser.post(f"/staff/finance/bank/{line.id}", data={"as": "x"}).status_code == 422
+    assert books.balance(chart.BANK) == Money(1000)
+    assert "S1" not in browser.get("/staff/finance/bank").text
