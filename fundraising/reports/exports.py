@@ -17,7 +17,7 @@ from fundraising.reports.queries import Rows
 from fundraising.reports.words import Tongue
 
 LEDGER = (
-    _l("Booked on"), _l("Voucher"), _l("Kind"), _l("Line"), _l("Account"), _l("Account name"), _l("Debit"),
+    _l("Booked on"), _l("Voucher"), _l("Kind"), _l("Posting"), _l("Account"), _l("Account name"), _l("Debit"),
     _l("Credit"), _l("Currency"), _l("Fund"), _l("Happened at"), _l("Recorded at"), _l("Reason"),
     _l("Reverses voucher"), _l("Cause"), _l("Booked by"), _l("Mark"),
 )  # fmt: skip
