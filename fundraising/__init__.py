@@ -55,6 +55,7 @@ def create_app(settings: Settings) -> Flask:
     http.setup(app, settings)
     security.setup(app)
     app.jinja_env.globals["staff_menu"] = nav.menu
+    app.jinja_env.globals["ui"] = app.jinja_env.get_template("macros/ui.html").module
     for name in BLUEPRINTS:
         app.register_blueprint(import_module(f"fundraising.{name}").bp)
     for name in CHECKS:

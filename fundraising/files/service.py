@@ -45,8 +45,7 @@ def store_photo(data: bytes, name: str = "photo.webp", *, is_public: bool = True
     if len(data) > MAX_BYTES:
         raise PictureRefused
     try:
-        large = pictures.recode(data, pictures.LARGE)
-        small = pictures.recode(data, pictures.SMALL)
+        large, small = pictures.recode(data, (pictures.LARGE, pictures.SMALL))
     except pictures.BadPicture as bad:
         raise PictureRefused from bad
     stem = Path(_clean(name)).stem
