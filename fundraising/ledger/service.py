@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -20,6 +21,7 @@ from fundraising.references import uuid7
 
 FOLD_LOCK = 7_310_403
 FOLD_AT_ONCE = 20_000
+MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,12 @@ def post_many(entries: Sequence[NewEntry]) -> PostResult:
         return PostResult()
     for entry in entries:
         _require_balance(entry)
-    booked = _booking_days(entries)
-    last = _lock_periods(Counter(f"{day:%Y-%m}" for day in booked.values()))
+    days, last = _lock_months(entries)
     known = _known(entries)
     fresh = {entry.key: entry for entry in entries if entry.key not in known}
     ids = {key: uuid7() for key in fresh}
     if fresh:
-        _insert_entries(fresh, ids, booked, last)
+        _insert_entries(fresh, ids, days, last)
         _insert_postings(fresh, ids)
         _insert_deltas(fresh)
     return PostResult(known | ids, frozenset(fresh))
@@ -136,14 +137,14 @@ def reverse(entry_id: UUID, reason: Text2, actor: str) -> UUID:
 
 
 def close_period(period: str, actor: str) -> None:
-    """Close a past month of the books: from now on nothing more is booked there.
+    """Close a past month of the books (``2024-05``): from now on nothing more is booked there.
 
     Raises:
-        PeriodClosed: the month is not over, or is closed already.
+        PeriodClosed: it is no month, is not over, or is closed already.
     """
-    if period >= f"{clock.today():%Y-%m}":
+    if not MONTH.fullmatch(period) or period >= _month(clock.today()):
         raise PeriodClosed
-    _lock_periods(Counter([period]))
+    _lock({period})
     closed = db.session.execute(
         text(
             "UPDATE ledger_period SET closed_at = :now, closed_by = :actor "
@@ -198,66 +199,72 @@ def _require_balance(entry: NewEntry) -> None:
         raise Unbalanced(key=entry.key)
 
 
-def _booking_days(entries: Sequence[NewEntry]) -> dict[str, date]:
+def _lock_months(entries: Sequence[NewEntry]) -> tuple[dict[str, date], dict[str, int]]:
+    """Lock the months of the entries; return each entry's booking day and each open month's last voucher.
+
+    Whether a month is closed is read under its lock, so that closing and posting never cross.
+    """
     days = {entry.key: clock.shanghai_date(entry.occurred_at) for entry in entries}
-    closed = set(
-        db.session.execute(
-            text(
-                "SELECT period FROM ledger_period WHERE closed_at IS NOT NULL AND period = ANY(:asked)"
-            ),
-            {"asked": list({f"{day:%Y-%m}" for day in days.values()})},
-        ).scalars()
-    )
-    today = clock.today()
-    return {key: today if f"{day:%Y-%m}" in closed else day for key, day in days.items()}
+    months = _lock({_month(day) for day in days.values()})
+    closed = {month for month, last in months.items() if last is None}
+    if closed:
+        today = clock.today()
+        days = {key: today if _month(day) in closed else day for key, day in days.items()}
+        months |= _lock({_month(today)} - months.keys())
+    return days, {month: last for month, last in months.items() if last is not None}
 
 
-def _lock_periods(counts: Counter[str]) -> dict[str, int]:
-    """Create and lock the months, in order; return their last voucher numbers."""
-    last: dict[str, int] = {}
-    for period in sorted(counts):
+def _month(day: date) -> str:
+    return f"{day:%Y-%m}"
+
+
+def _lock(months: Set[str]) -> dict[str, int | None]:
+    """Create and lock months, in order; return their last voucher numbers, None for closed ones."""
+    last: dict[str, int | None] = {}
+    for month in sorted(months):
         row = db.session.execute(
             text(
-                "INSERT INTO ledger_period (period, last_voucher) VALUES (:period, 0) "
+                "INSERT INTO ledger_period (period, last_voucher) VALUES (:month, 0) "
                 "ON CONFLICT (period) DO UPDATE SET last_voucher = ledger_period.last_voucher "
-                "RETURNING last_voucher"
+                "RETURNING last_voucher, closed_at IS NOT NULL AS is_closed"
             ),
-            {"period": period},
-        )
-        last[period] = row.scalar_one()
+            {"month": month},
+        ).one()
+        last[month] = None if row.is_closed else row.last_voucher
     return last
 
 
 def _known(entries: Sequence[NewEntry]) -> dict[str, UUID]:
+    """Return the entries that were posted before. Raises KeyReused, also for two bodies within the set."""
     rows = db.session.execute(
         text("SELECT key, id, body_hash FROM ledger_entry WHERE key = ANY(:keys)"),
         {"keys": [entry.key for entry in entries]},
-    )
-    found = {row.key: row for row in rows}
+    ).all()
+    hashes = {row.key: bytes(row.body_hash) for row in rows}
     for entry in entries:
-        row = found.get(entry.key)
-        if row is not None and bytes(row.body_hash) != entry.body_hash():
+        body_hash = entry.body_hash()
+        if hashes.setdefault(entry.key, body_hash) != body_hash:
             raise KeyReused(key=entry.key)
-    return {key: row.id for key, row in found.items()}
+    return {row.key: row.id for row in rows}
 
 
 def _insert_entries(
     fresh: dict[str, NewEntry],
     ids: dict[str, UUID],
-    booked: dict[str, date],
+    days: dict[str, date],
     last: dict[str, int],
 ) -> None:
     now = clock.now()
     columns: dict[str, list[Any]] = defaultdict(list)
     for key, entry in fresh.items():
-        period = f"{booked[key]:%Y-%m}"
+        period = _month(days[key])
         last[period] += 1
         columns["ids"].append(ids[key])
         columns["keys"].append(key)
         columns["hashes"].append(entry.body_hash())
         columns["kinds"].append(str(entry.kind))
         columns["occurred"].append(entry.occurred_at)
-        columns["booked"].append(booked[key])
+        columns["booked"].append(days[key])
         columns["periods"].append(period)
         columns["vouchers"].append(last[period])
         columns["counts"].append(len(entry.lines))

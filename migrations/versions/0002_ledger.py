@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from migrations.helpers import make_append_only
+from migrations.helpers import make_append_only, make_undeletable
 
 revision = "0002"
 down_revision = "0001b"
@@ -40,13 +40,14 @@ BEGIN
 END $$
 """
 POSTINGS_BALANCE = """
-CREATE FUNCTION ledger_postings_balance() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION ledger_postings_balance() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     faulty text;
 BEGIN
     SELECT e.key INTO faulty
     FROM (SELECT DISTINCT entry_id FROM added) AS a
-    JOIN ledger_entry e ON e.id = a.entry_id
+    JOIN ledger_entry e ON e.id = a.entry_id -- by index, whatever the table's size was when this was planned
     CROSS JOIN LATERAL (
         SELECT sum(n) AS n, bool_and(total = 0) AS balanced
         FROM (SELECT count(*) AS n, sum(amount_minor) AS total
@@ -59,6 +60,18 @@ BEGIN
             USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
+END $$
+"""
+PERIOD_GOES_ON = """
+CREATE FUNCTION ledger_period_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.period <> OLD.period OR NEW.last_voucher < OLD.last_voucher
+        OR (OLD.closed_at IS NOT NULL AND NEW IS DISTINCT FROM OLD)
+    THEN
+        RAISE EXCEPTION 'the month % is not opened again, and its vouchers are not numbered again', OLD.period
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
 END $$
 """
 PERIOD_IS_OPEN = """
@@ -193,6 +206,12 @@ def upgrade() -> None:
         "CREATE TRIGGER ledger_entry_period AFTER INSERT ON ledger_entry "
         "REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION ledger_period_is_open()"
     )
+    op.execute(PERIOD_GOES_ON)
+    op.execute(
+        "CREATE TRIGGER ledger_period_goes_on BEFORE UPDATE ON ledger_period "
+        "FOR EACH ROW EXECUTE FUNCTION ledger_period_goes_on()"
+    )
+    make_undeletable("ledger_period")
     make_append_only("ledger_entry")
     make_append_only("ledger_posting")
     accounts = sa.table(
@@ -217,3 +236,10 @@ def downgrade() -> None:
     op.drop_table("ledger_total")
     op.drop_table("ledger_period")
     op.drop_table("ledger_account")
+    for function in (
+        "ledger_entry_is_whole",
+        "ledger_postings_balance",
+        "ledger_period_is_open",
+        "ledger_period_goes_on",
+    ):
+        op.execute(f"DROP FUNCTION {function}")

@@ -4,10 +4,44 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from migrations.helpers import make_append_only, make_undeletable
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
+
+LOTS_LIE_END_TO_END = """
+CREATE FUNCTION fund_lots_lie_end_to_end() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM added a
+        LEFT JOIN LATERAL (SELECT end_fen, gift_ordinal FROM fund_lot
+                           WHERE fund_id = a.fund_id AND ordinal = a.ordinal - 1) AS p ON true
+        WHERE a.start_fen <> coalesce(p.end_fen, 0) OR (p.end_fen IS NULL AND a.ordinal <> 1)
+           OR a.gift_ordinal <> coalesce(p.gift_ordinal, 0) + (a.source = 'gift')::int
+    ) THEN
+        RAISE EXCEPTION 'a lot does not begin where the one before it ends'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$
+"""
+DRAW_IS_ONLY_SUPERSEDED = """
+CREATE FUNCTION fund_draw_is_only_superseded() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.superseded_at IS NOT NULL OR NEW.superseded_at IS NULL
+        OR (NEW.id, NEW.fund_id, NEW.spending_line_id, NEW.start_fen, NEW.end_fen, NEW.drawn_at)
+           IS DISTINCT FROM
+           (OLD.id, OLD.fund_id, OLD.spending_line_id, OLD.start_fen, OLD.end_fen, OLD.drawn_at)
+        OR NEW.unit_id IS DISTINCT FROM OLD.unit_id
+    THEN
+        RAISE EXCEPTION 'a draw is written once; it may be superseded, openly' USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$
+"""
 
 
 def upgrade() -> None:
@@ -157,6 +191,19 @@ def upgrade() -> None:
         "ALTER TABLE fund_draw ADD CONSTRAINT no_fen_drawn_twice EXCLUDE USING gist "
         "(fund_id WITH =, int8range(start_fen, end_fen) WITH &&) WHERE (superseded_at IS NULL)"
     )
+    op.execute(LOTS_LIE_END_TO_END)
+    op.execute(
+        "CREATE TRIGGER fund_lot_end_to_end AFTER INSERT ON fund_lot "
+        "REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION fund_lots_lie_end_to_end()"
+    )
+    op.execute(DRAW_IS_ONLY_SUPERSEDED)
+    op.execute(
+        "CREATE TRIGGER fund_draw_superseded BEFORE UPDATE ON fund_draw "
+        "FOR EACH ROW EXECUTE FUNCTION fund_draw_is_only_superseded()"
+    )
+    make_undeletable("fund_draw")
+    make_append_only("fund_lot")
+    make_append_only("fund_lot_refund")
 
 
 def downgrade() -> None:
@@ -166,3 +213,5 @@ def downgrade() -> None:
     op.drop_table("fund_spending_line")
     op.drop_table("fund_lane")
     op.drop_table("fund")
+    op.execute("DROP FUNCTION fund_lots_lie_end_to_end")
+    op.execute("DROP FUNCTION fund_draw_is_only_superseded")
