@@ -199,3 +199,7 @@ def map_() -> None:
 def map_build() -> None:
     """Write the outline of the counties into VAR_DIR/map."""
     click.echo(county_map.build(config.load().var_dir / "map"))
+
+
+if __name__ == "__main__":
+    main()

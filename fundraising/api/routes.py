@@ -421,7 +421,7 @@ def _signer() -> URLSafeSerializer:
 
 def _cursor(values: list[str]) -> str:
     signed = _signer().dumps([request.endpoint, *values])
-    return signed.decode() if isinstance(signed, bytes) else signed
+    return str(signed)
 
 
 def _read_cursor() -> list[str]:
