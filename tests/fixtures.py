@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from fundraising.accounts import service as accounts
 from fundraising.accounts.models import User
+from tests import factories
+from tests.workshop import Workshop
 
 PASSWORD = "correct horse battery staple"
 
@@ -49,3 +51,9 @@ def staff_client(app: Flask, make_staff: Callable[..., User]) -> Callable[..., F
         return browser
 
     return opened
+
+
+@pytest.fixture
+def workshop(session: Session, make: factories.Make, make_staff: Callable[..., User]) -> Workshop:
+    """A campaign with money and people who buy, approve and install."""
+    return Workshop(session, make, make_staff)

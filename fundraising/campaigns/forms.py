@@ -20,8 +20,8 @@ NEEDED = InputRequired(_l("Please fill this in."))
 
 
 def strip(value: str | None) -> str | None:
-    """Take blanks off both ends."""
-    return value.strip() if value else value
+    """Take blanks off both ends, and bytes that no text holds."""
+    return value.replace("\x00", "").strip() if value else value
 
 
 class AmountField(StringField):

@@ -55,7 +55,9 @@ def index() -> ResponseReturnValue:
     """List devices by number, what waits first: deliveries and reports."""
     todo = request.args.get("todo", "")
     todo = todo if todo in TABS else ""
-    found = queries.staff_devices(todo=todo, after=request.args.get("after", ""), limit=PAGE + 1)
+    found = queries.staff_devices(
+        todo=todo, after=queries.known_form(request.args.get("after", "")), limit=PAGE + 1
+    )
     shown = found[:PAGE]
     more = url_for(".index", todo=todo or None, after=shown[-1].no) if len(found) > PAGE else ""
     return render_template(

@@ -27,7 +27,8 @@ LABEL = """
 #let label(d, organisation) = box(width: 100%, height: 100%, stroke: 0.6pt + rgb("#a8a29e"), radius: 3mm, clip: true, {
   place(top + left, rect(width: 100%, height: 11mm, fill: rgb("#b42318"), inset: (x: 4mm, y: 0mm),
     align(horizon, text(white, 12pt, weight: "bold")[AED 自动体外除颤器])))
-  place(top + right, box(height: 11mm, inset: (x: 4mm), align(horizon, text(white, 13pt, weight: "bold")[急救请拨 120])))
+  place(top + right, box(height: 11mm, inset: (x: 4mm),
+    align(horizon, text(white, 13pt, weight: "bold")[急救请拨 120])))
   place(top + left, dx: 2mm, dy: 12.5mm, qrcode(d.rows, 42mm))
   place(top + left, dx: 46mm, dy: 15mm, box(width: 46mm, {
     set par(leading: 0.5em)

@@ -1,5 +1,6 @@
 """Reading devices. The public numbers come only from evidence, computed here."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -14,6 +15,7 @@ from fundraising.equipment.errors import DeviceNotFound
 from fundraising.equipment.models import Device, FaultReport, Inspection, Installation
 
 IN_SERVICE = "in_service"
+NUMBER = re.compile(r"AED-[0-9]{4}-[0-9]{3,6}")
 VIEW = """
     SELECT d.id, d.no, d.serial, d.model, d.cost_fen, d.campaign_id, c.slug, c.title, c.is_demo,
            i.place, i.address, i.county, i.lat, i.lon, i.floor, i.hours, i.keeper, i.installed_on,
@@ -103,6 +105,7 @@ class DevicePlace:
 
 def get(no: str) -> Device:
     """Return a device by its number. Raises DeviceNotFound."""
+    _require_number(no)
     found = db.session.execute(select(Device).where(Device.no == no)).scalar_one_or_none()
     if found is None:
         raise DeviceNotFound
@@ -111,6 +114,7 @@ def get(no: str) -> Device:
 
 def get_public(no: str) -> PublicDevice:
     """Return a device as everybody sees it. Raises DeviceNotFound."""
+    _require_number(no)
     row = db.session.execute(
         text(f"{VIEW} WHERE d.no = :no"), {"today": clock.today(), "no": no}
     ).first()
@@ -198,6 +202,7 @@ def staff_devices(*, todo: str = "", after: str = "", limit: int = 50) -> list[P
 
 def staff_view(no: str) -> PublicDevice:
     """Return a device as staff see it. Raises DeviceNotFound."""
+    _require_number(no)
     row = db.session.execute(
         text(f"{STAFF_VIEW} WHERE d.no = :no"), {"today": clock.today(), "no": no}
     ).first()
@@ -309,3 +314,13 @@ def _public(r: Any) -> PublicDevice:
         keeper_role=r.keeper_role,
         phone=r.phone,
     )
+
+
+def known_form(no: str) -> str:
+    """Return a number from an address if it has the form of one, else nothing."""
+    return no if NUMBER.fullmatch(no) else ""
+
+
+def _require_number(no: str) -> None:
+    if not NUMBER.fullmatch(no):
+        raise DeviceNotFound

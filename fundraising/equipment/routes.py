@@ -38,7 +38,7 @@ def index() -> ResponseReturnValue:
     county = request.args.get("county", "")
     county = county if county in geo.COUNTIES else ""
     is_in_service = request.args.get("in_service") == "1"
-    after = request.args.get("after", "")
+    after = queries.known_form(request.args.get("after", ""))
     found = queries.public_devices(
         county=county or None, after=after, limit=PAGE + 1, is_in_service=is_in_service
     )

@@ -1,5 +1,6 @@
 """Reading purchases, for staff and for the public."""
 
+import re
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from fundraising.procurement.models import (
     PurchaseState,
     Supplier,
 )
+
+NUMBER = re.compile(r"P-[0-9]{4}-[0-9]{3,6}")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ class PublicLine:
 
 
 def get(number: str) -> Purchase:
-    """Return a purchase with its lines, papers and supplier. Raises PurchaseNotFound."""
+    """Return a purchase with its lines, papers, supplier and payments. Raises PurchaseNotFound."""
+    if not NUMBER.fullmatch(number):
+        raise PurchaseNotFound
     query = (
         select(Purchase)
         .where(Purchase.number == number)
