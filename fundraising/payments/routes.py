@@ -5,6 +5,7 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from fundraising import clock
 from fundraising.access import public
@@ -31,10 +32,10 @@ def notify(name: str) -> ResponseReturnValue:
     must come again (our keys do not open it, or the database is away).
     """
     adapter = provider(name)
-    if (request.content_length or 0) > MAX_BODY:
-        return _refusal(413)
-    raw = request.stream.read(MAX_BODY + 1)
-    if len(raw) > MAX_BODY:
+    request.max_content_length = MAX_BODY
+    try:
+        raw = request.get_data(cache=False, parse_form_data=False)
+    except RequestEntityTooLarge:
         return _refusal(413)
     headers = {key: value for key, value in request.headers.items() if len(value) <= 4096}
     if len(request.headers.getlist("Wechatpay-Signature")) > 1:
