@@ -25,9 +25,9 @@ def run() -> None:
     assert models.ALL
     engine = create_engine(config.attributes["url"], poolclass=NullPool)
     with engine.connect() as connection:
-        connection.execute(text("SET lock_timeout = '5s'"))
         connection.execute(text("SET statement_timeout = '15min'"))
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ONE_AT_A_TIME})
+        connection.execute(text("SET lock_timeout = '2s'"))  # better fail than queue before donors
         connection.commit()
         context.configure(
             connection=connection,

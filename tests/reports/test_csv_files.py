@@ -48,7 +48,7 @@ def test_harmless_text_stays_as_it_is(text: str) -> None:
 
 
 def test_numbers_stay_numbers_negative_ones_too() -> None:
-    values = [Money(-500), Money(1_157_600), Money(5, "JPY"), -3, None]
+    values: list[csv_files.Cell] = [Money(-500), Money(1_157_600), Money(5, "JPY"), -3, None]
 
     assert [csv_files.cell(v) for v in values] == ["-5.00", "11576.00", "5", "-3", ""]
 
