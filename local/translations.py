@@ -1,5 +1,6 @@
 """Joins the Chinese texts of all slices into the catalogue that the site reads: ``python -m local.translations``."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def missing() -> dict[str, str]:
 def compile_catalogue() -> None:
     """Write the catalogue, whole or not at all."""
     CATALOGUE.parent.mkdir(parents=True, exist_ok=True)
-    scratch = CATALOGUE.with_suffix(".new")
+    scratch = CATALOGUE.with_suffix(f".{os.getpid()}")
     with scratch.open("wb") as file:
         write_mo(file, joined())
     scratch.replace(CATALOGUE)
