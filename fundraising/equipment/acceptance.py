@@ -64,9 +64,9 @@ def accept(
     picked = holding.day(on, earliest=earliest)
     _require_new(wanted)
     devices = _add(held, wanted, actor_id, picked)
+    ledger.post_many([_entry(device, held.purchase.fund_id, actor_id) for device in devices])
     for device in devices:
         funds.draw(held.spending_line_id, held.unit_price, unit_id=device.id, from_reserved=True)
-    ledger.post_many([_entry(device, held.purchase.fund_id, actor_id) for device in devices])
     held.take(len(devices))
     numbers = [device.no for device in devices]
     audit.record(

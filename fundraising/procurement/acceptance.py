@@ -73,7 +73,6 @@ def accept(line_id: UUID, quantity: int, actor_id: UUID, *, at: datetime | None 
     """
     held = hold(line_id, quantity, is_device=False)
     amount, fund_id = held.unit_price.times(quantity), held.purchase.fund_id
-    funds.draw(held.spending_line_id, amount, from_reserved=True)
     upto = held.line.accepted + quantity
     ledger.post(
         NewEntry(
@@ -88,6 +87,7 @@ def accept(line_id: UUID, quantity: int, actor_id: UUID, *, at: datetime | None 
             actor=f"staff:{actor_id}",
         )
     )
+    funds.draw(held.spending_line_id, amount, from_reserved=True)
     held.take(quantity)
     audit.record(
         "purchase.goods_accepted",

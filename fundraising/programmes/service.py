@@ -134,8 +134,6 @@ def _spend(session: TrainingSession, amount: Money, paid_on: date, actor_id: UUI
     line = funds.open_spending_line(
         fund_id, SpendingKind.TRAINING, session.title, amount, session.id
     )
-    funds.draw(line.id, amount)
-    session.spending_line_id = line.id
     ledger.post(
         NewEntry(
             f"training:{session.id}",
@@ -146,6 +144,8 @@ def _spend(session: TrainingSession, amount: Money, paid_on: date, actor_id: UUI
             actor=f"staff:{actor_id}",
         )
     )
+    funds.draw(line.id, amount)
+    session.spending_line_id = line.id
 
 
 def _undecided(session_id: UUID, version: int | None) -> TrainingSession:
