@@ -1,5 +1,6 @@
 """Reading the books: balances from folded totals plus what is not folded yet, vouchers by key."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -126,6 +127,21 @@ def find_reversal(entry_id: UUID) -> JournalEntry | None:
     """Return the entry that reverses this one, None when it stands."""
     query = select(JournalEntry).filter_by(reverses_id=entry_id)
     return db.session.execute(query).scalar_one_or_none()
+
+
+def entries_moving(account: str, amounts: Iterable[int], limit: int = 500) -> list[JournalEntry]:
+    """Return entries with a line of one of these amounts (minor units) on the account, the oldest first."""
+    touching = select(Posting.entry_id).where(
+        Posting.account == account, Posting.amount_minor.in_(set(amounts))
+    )
+    query = (
+        select(JournalEntry)
+        .where(JournalEntry.id.in_(touching))
+        .options(selectinload(JournalEntry.postings))
+        .order_by(JournalEntry.booked_on, JournalEntry.id)
+        .limit(limit)
+    )
+    return list(db.session.execute(query).scalars())
 
 
 def entries(

@@ -3,6 +3,7 @@
 A bank balance is never invented: money reaches account 1002 only by a line of the bank's statement.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
-from fundraising.ledger.models import EntryKind
+from fundraising.ledger.models import EntryKind, JournalEntry
 from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
 from fundraising.payments import statement_files
@@ -161,13 +162,11 @@ def link(line: BankLine, entry_id: UUID, actor_id: UUID | None) -> None:
         AlreadyMatched: the line was booked before.
     """
     _hold(line)
-    moved = sum(
-        posting.amount_minor
-        for posting in books.entry(entry_id).postings
-        if posting.account == chart.BANK
-    )
     taken = select(BankLine.id).where(BankLine.entry_id == entry_id).limit(1)
-    if moved != line.amount_fen or db.session.execute(taken).first() is not None:
+    if (
+        _moved(books.entry(entry_id)) != line.amount_fen
+        or db.session.execute(taken).first() is not None
+    ):
         raise NotWaiting(entry=str(entry_id))
     line.entry_id = entry_id
     db.session.flush()
@@ -220,7 +219,23 @@ def unmatched(limit: int = 100) -> list[BankLine]:
     return list(db.session.execute(query).scalars())
 
 
+def candidates(lines: Sequence[BankLine]) -> dict[UUID, list[JournalEntry]]:
+    """Return for each line the entries without a bank line that move exactly its amount on the bank account."""
+    entries = books.entries_moving(chart.BANK, {line.amount_fen for line in lines})
+    query = select(BankLine.entry_id).where(BankLine.entry_id.in_([entry.id for entry in entries]))
+    taken = set(db.session.execute(query).scalars())
+    by_amount: dict[int, list[JournalEntry]] = defaultdict(list)
+    for entry in entries:
+        if entry.id not in taken:
+            by_amount[_moved(entry)].append(entry)
+    return {line.id: by_amount[line.amount_fen] for line in lines}
+
+
 # ---------------------------------------------------------------------- inside
+
+
+def _moved(entry: JournalEntry) -> int:
+    return sum(line.amount_minor for line in entry.postings if line.account == chart.BANK)
 
 
 def _found(line: BankLine | None) -> BankLine:

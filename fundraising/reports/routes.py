@@ -149,17 +149,20 @@ def import_bank() -> ResponseReturnValue:
 @bp.post("/finance/bank/<uuid:line_id>")
 @staff_may(MAY_POST)
 def book_line(line_id: UUID) -> ResponseReturnValue:
-    """Book a bank line as a provider's payout, or as money to be looked into."""
-    channel = request.form.get("as", "")
-    if channel not in (*words.CHANNELS, "suspense"):
+    """Book a bank line as a provider's payout or as money to be looked into, or tie it to its voucher."""
+    chosen, entry_id = request.form.get("as", ""), _uuid(request.form.get("entry"))
+    is_known = chosen in (*words.CHANNELS, "suspense", "voucher")
+    if not is_known or (chosen == "voucher") != (entry_id is not None):
         raise Invalid
     try:
         with transaction():
             line = statements.get(line_id)
-            if channel == "suspense":
+            if entry_id is not None:
+                statements.link(line, entry_id, current_user.id)
+            elif chosen == "suspense":
                 statements.book_suspense(line, current_user.id)
             else:
-                statements.match_payout(line, channel, current_user.id)
+                statements.match_payout(line, chosen, current_user.id)
         flash(_("The line is booked."), "ok")
     except DomainError as refused:
         flash(str(refused.message), "error")
@@ -198,11 +201,13 @@ def gifts_csv() -> ResponseReturnValue:
 
 
 def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
+    lines = statements.unmatched()
     return render_template(
         "reports/bank.html",
         form=form,
         problems=problems or [],
-        lines=statements.unmatched(),
+        lines=lines,
+        candidates=statements.candidates(lines),
         balances={name: books.balance(chart.clearing(name)) for name in words.CHANNELS},
     )
 

@@ -237,3 +237,26 @@ def test_a_bank_statement_is_taken_over_and_its_line_booked(
     assert browser.post(f"/staff/finance/bank/{line.id}", data={"as": "x"}).status_code == 422
     assert books.balance(chart.BANK) == Money(1000)
     assert "S1" not in browser.get("/staff/finance/bank").text
+
+
+def test_money_out_is_tied_to_the_voucher_of_its_payment(
+    staff_client: Staff, session: Session
+) -> None:
+    lines = (debit(chart.PAYABLE, Money(1000)), credit(chart.BANK, Money(1000)))
+    entry_id = ledger.post(NewEntry("out", EntryKind.PAYMENT_OUT, clock.now(), lines))
+    text = "交易时间,交易流水号,交易金额\n2024-05-20,OUT1,-10.00\n2024-05-20,OUT2,-10.01\n"
+    statements.import_csv("1305", text.encode())
+    browser = staff_client("finance")
+    voucher = books.entry(entry_id).voucher
+    line = statements.find("1305", "OUT1")
+
+    page = browser.get("/staff/finance/bank").text
+    assert page.count(voucher) == 1
+    assert browser.post(f"/staff/finance/bank/{line.id}", data={"as": "voucher"}).status_code == 422
+    tied = browser.post(
+        f"/staff/finance/bank/{line.id}", data={"as": "voucher", "entry": str(entry_id)}
+    )
+
+    assert tied.status_code == 303
+    assert [waiting.serial for waiting in statements.unmatched()] == ["OUT2"]
+    assert voucher not in browser.get("/staff/finance/bank").text
