@@ -16,11 +16,14 @@ from typing import Any
 from flask import current_app
 from markupsafe import Markup
 
+from fundraising.equipment import counties
 from fundraising.equipment.geo import COUNTIES
+from fundraising.i18n import language
 
 CITY_PREFIX = "1561308"
 TOLERANCE = 0.006
 WIDTH = 720
+LABEL_GRID = 24
 NEAR_DEGREES = 0.05
 
 Ring = list[list[float]]
@@ -78,11 +81,12 @@ def svg(pins: Iterable[Pin], title: str) -> Markup:
         [p for rings in outline.values() for ring in rings for p in ring]
         or [[p.lon, p.lat] for p in points]
     )
-    counties = Markup("").join(_county(box, name, rings) for name, rings in outline.items())
+    drawn_counties = Markup("").join(_county(box, rings) for rings in outline.values())
+    drawn_names = Markup("").join(_name(box, name, rings) for name, rings in outline.items())
     drawn = Markup("").join(_pin(box, pin) for pin in points)
     return Markup(
-        '<svg class="map" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}</svg>'
-    ).format(WIDTH, box.height, title, title, counties, drawn)
+        '<svg class="map" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}{}</svg>'
+    ).format(WIDTH, box.height, title, title, drawn_counties, drawn_names, drawn)
 
 
 class _Box:
@@ -105,23 +109,42 @@ class _Box:
         )
 
 
-def _county(box: _Box, name: str, rings: list[Ring]) -> Markup:
+def _county(box: _Box, rings: list[Ring]) -> Markup:
     path = "".join(
         "M" + "L".join(f"{x} {y}" for x, y in (box.at(lat, lon) for lon, lat in ring)) + "Z"
         for ring in rings
     )
-    largest = max(rings, key=len)
-    lon = sum(p[0] for p in largest) / len(largest)
-    lat = sum(p[1] for p in largest) / len(largest)
-    x, y = box.at(lat, lon)
-    short = (
-        name.replace("满族自治县", "")
-        .replace("满族蒙古族自治县", "")
-        .replace("鹰手营子矿区", "营子区")
-    )
-    return Markup('<path class="county" d="{}"/><text class="name" x="{}" y="{}">{}</text>').format(
-        path, x, y, short
-    )
+    return Markup('<path class="county" d="{}"/>').format(path)
+
+
+def _name(box: _Box, name: str, rings: list[Ring]) -> Markup:
+    x, y = box.at(*_roomy(tuple((point[0], point[1]) for point in max(rings, key=len))))
+    return Markup('<text class="name" x="{}" y="{}">{}</text>').format(x, y, _short(name))
+
+
+def _short(name: str) -> str:
+    if language() == "en":
+        return counties.name(name).partition(" ")[0]
+    for ending in ("满族蒙古族自治县", "满族自治县", "矿区"):
+        name = name.removesuffix(ending)
+    return name
+
+
+@lru_cache(maxsize=64)
+def _roomy(ring: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Return latitude and longitude of the point of a grid inside the ring that is farthest from its edge."""
+    lons, lats = [p[0] for p in ring], [p[1] for p in ring]
+    west, south = min(lons), min(lats)
+    wide, high = max(lons) - west, max(lats) - south
+    best, best_room = (south + high / 2, west + wide / 2), 0.0
+    as_list = [list(point) for point in ring]
+    for row in range(1, LABEL_GRID):
+        for column in range(1, LABEL_GRID):
+            lat, lon = south + high * row / LABEL_GRID, west + wide * column / LABEL_GRID
+            room = min((x - lon) ** 2 + (y - lat) ** 2 for x, y in ring)
+            if room > best_room and _inside(as_list, lat, lon):
+                best, best_room = (lat, lon), room
+    return best
 
 
 def _pin(box: _Box, pin: Pin) -> Markup:

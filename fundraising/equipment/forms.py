@@ -83,7 +83,7 @@ class InstallForm(FlaskForm):
         _l("Name of the place (Chinese)"), [NEEDED, Length(max=80)], filters=[strip]
     )
     place_en = StringField(_l("Name of the place (English)"), [Length(max=160)], filters=[strip])
-    county = SelectField(_l("County or district"), choices=[(one, one) for one in COUNTIES])
+    county = SelectField(_l("County or district"), choices=list(COUNTIES))
     address = StringField(_l("Street address"), [NEEDED, Length(max=160)], filters=[strip])
     datum = RadioField(
         _l("Where the coordinates come from"), choices=list(DATUMS), default=Datum.WGS84

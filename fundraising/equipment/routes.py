@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from fundraising.access import public
 from fundraising.database import transaction
-from fundraising.equipment import county_map, faults, geo, hours, queries
+from fundraising.equipment import counties, county_map, faults, geo, hours, queries
 from fundraising.equipment.county_map import Pin
 from fundraising.equipment.forms import ReportForm
 from fundraising.equipment.models import FaultKind
@@ -19,6 +19,7 @@ from fundraising.i18n import gettext as _
 from fundraising.i18n import pick
 
 bp = Blueprint("devices", __name__, url_prefix="/devices")
+bp.add_app_template_filter(counties.name, "county")
 PAGE, PINS, UNPROCESSABLE = 40, 500, 422
 REPORTS = "6 per hour; 20 per day"
 
