@@ -97,7 +97,7 @@ def post_many(entries: Sequence[NewEntry]) -> PostResult:
     days, last = _lock_months(entries)
     known = _known(entries)
     fresh = {entry.key: entry for entry in entries if entry.key not in known}
-    ids = {key: uuid7() for key in fresh}
+    ids = dict(zip(fresh, sorted(uuid7() for _ in fresh), strict=True))  # in voucher order
     if fresh:
         _insert_entries(fresh, ids, days, last)
         _insert_postings(fresh, ids)
