@@ -85,7 +85,7 @@ def svg(pins: Iterable[Pin], title: str) -> Markup:
     drawn_names = Markup("").join(_name(box, name, rings) for name, rings in outline.items())
     drawn = Markup("").join(_pin(box, pin) for pin in points)
     return Markup(
-        '<svg class="map" viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>{}{}{}</svg>'
+        '<svg class="map" viewBox="0 0 {} {}" role="group" aria-label="{}"><title>{}</title>{}{}{}</svg>'
     ).format(WIDTH, box.height, title, title, drawn_counties, drawn_names, drawn)
 
 
@@ -150,8 +150,8 @@ def _roomy(ring: tuple[tuple[float, float], ...]) -> tuple[float, float]:
 def _pin(box: _Box, pin: Pin) -> Markup:
     x, y = box.at(pin.lat, pin.lon)
     return Markup(
-        '<a href="{}"><circle class="pin {}" cx="{}" cy="{}" r="8"><title>{}</title></circle></a>'
-    ).format(pin.address, "ok" if pin.is_ok else "", x, y, pin.label)
+        '<a href="{}" aria-label="{}"><circle class="pin {}" cx="{}" cy="{}" r="8"><title>{}</title></circle></a>'
+    ).format(pin.address, pin.label, "ok" if pin.is_ok else "", x, y, pin.label)
 
 
 def _folder() -> Path:
