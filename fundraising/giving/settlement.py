@@ -47,6 +47,9 @@ SETTLED, SUSPENSE, DUPLICATE, CLOSED, IGNORED = (
 )
 
 
+STRENGTH = {CLOSED: 0, SUSPENSE: 1, DUPLICATE: 2, SETTLED: 3}
+
+
 @dataclass(frozen=True)
 class _Row:
     """An attempt with its gift, as locked."""
@@ -311,14 +314,22 @@ def _write_facts(judged: Sequence[_Judged]) -> None:
     )
 
 
+def _strongest(judged: Sequence[_Judged], subjects: dict[UUID, UUID]) -> list[_Judged]:
+    """Return one fact per subject (attempt or gift) of a set: money before doubt, doubt before a close."""
+    chosen: dict[UUID, _Judged] = {}
+    for j in judged:
+        if j.outcome == IGNORED:
+            continue
+        known = chosen.get(subjects[j.id])
+        if known is None or STRENGTH[j.outcome] > STRENGTH[known.outcome]:
+            chosen[subjects[j.id]] = j
+    return list(chosen.values())
+
+
 def _write_attempts(judged: Sequence[_Judged]) -> None:
     """Move attempts: money makes them paid, a mismatch asks for review, a close ends unpaid ones."""
     states = {SETTLED: "paid", DUPLICATE: "paid", SUSPENSE: "review", CLOSED: "closed"}
-    moved = [
-        j
-        for j in judged
-        if j.outcome in states and not (j.outcome == SUSPENSE and j.row.attempt_state == "paid")
-    ]
+    moved = _strongest(judged, {j.id: j.row.attempt_id for j in judged})
     if not moved:
         return
     db.session.execute(
@@ -345,7 +356,8 @@ def _write_attempts(judged: Sequence[_Judged]) -> None:
 
 def _write_gifts(judged: Sequence[_Judged]) -> None:
     states = {SETTLED: "paid", SUSPENSE: "review", CLOSED: "closed"}
-    moved = [j for j in judged if j.outcome in states]
+    told = [j for j in judged if j.outcome in states]
+    moved = _strongest(told, {j.id: j.row.gift_id for j in told})
     if not moved:
         return
     db.session.execute(
