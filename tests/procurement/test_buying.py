@@ -1,12 +1,18 @@
 """Buying with two signatures: what each step allows, refuses and books."""
 
+from threading import Thread
+
 import pytest
+from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fundraising import clock
-from fundraising.database import db
+from fundraising.accounts import service as accounts
+from fundraising.accounts.models import User
+from fundraising.database import db, transaction
+from fundraising.errors import DomainError
 from fundraising.funds import queries as funds
 from fundraising.funds.errors import FundOverspent
 from fundraising.ledger import chart, checks
@@ -25,6 +31,7 @@ from fundraising.procurement.errors import (
 )
 from fundraising.procurement.models import DocumentKind, Purchase, PurchaseState
 from fundraising.procurement.service import NewLine
+from tests.factories import Make
 from tests.workshop import PDF, PRICE, Workshop
 
 
@@ -256,3 +263,34 @@ def test_a_line_whose_acceptance_was_not_drawn_is_found(
     found = checks._checks["accepted purchase lines are their draws"]()
 
     assert [f.what.split(":")[1] for f in found] == [" accepted 20000, drawn 0"]
+
+
+def test_two_approvals_at_once_never_spend_the_same_money(own_database: Flask) -> None:
+    with transaction():
+        workshop = Workshop(db.session(), Make(db.session()), _colleague)
+    waiting = [workshop.submitted(quantity=5).number for _ in range(2)]
+    outcomes: list[str] = []
+
+    def approve(number: str) -> None:
+        with own_database.app_context():
+            try:
+                with transaction():
+                    service.approve(queries.get(number), workshop.approver.id)
+                outcomes.append("approved")
+            except DomainError as refused:
+                outcomes.append(refused.code)
+            finally:
+                db.session.remove()
+
+    threads = [Thread(target=approve, args=(number,)) for number in waiting]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert sorted(outcomes) == ["approved", "fund_overspent"]
+    assert reserved(workshop) == 5 * PRICE
+
+
+def _colleague(role: str) -> User:
+    return accounts.create(f"{role}@example.org", role, password_hash="unused")

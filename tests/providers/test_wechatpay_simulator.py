@@ -28,6 +28,7 @@ from fundraising.payments.providers.base import (
     ProviderRejected,
     ProviderUnavailable,
 )
+from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators import wechatpay as simulated
 from fundraising.payments.simulators.wechatpay import Simulator
 from local.processes import free_port
@@ -227,8 +228,8 @@ def _callback_is_understood(client: Any, simulator: Simulator) -> bool:
         "Wechatpay-Timestamp": stamp,
         "Wechatpay-Nonce": nonce,
         "Wechatpay-Serial": simulated.PUBLIC_KEY_ID,
-        "Wechatpay-Signature": simulated.signing.sign(simulator.keys.public, message),
-        "Wechatpay-Signature-Type": simulated.signing.SCHEME,
+        "Wechatpay-Signature": signing.sign(simulator.keys.public, message),
+        "Wechatpay-Signature-Type": signing.SCHEME,
     }
     result = client.callback(headers, raw)
     return bool(result and result["resource"]["out_trade_no"] == "INDEP000000001")
