@@ -45,6 +45,11 @@ class Datum(StrEnum):
     GCJ02 = "gcj02"
 
 
+def public_part(serial: str) -> str:
+    """Return the end of a serial number: four characters, fewer of a short one, never all of it."""
+    return f"…{serial[-min(4, len(serial) // 2) :]}"
+
+
 class DeviceYear(Base):
     """The last device number of a year."""
 
@@ -86,8 +91,8 @@ class Device(Base):
 
     @property
     def serial_public(self) -> str:
-        """The serial number as the public sees it: its last four characters."""
-        return f"…{self.serial[-4:]}"
+        """The serial number as the public sees it."""
+        return public_part(self.serial)
 
 
 class Installation(Base):

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from fundraising import clock
 from fundraising.database import Text2, db
 from fundraising.equipment.errors import DeviceNotFound
-from fundraising.equipment.models import Device, FaultReport, Inspection, Installation
+from fundraising.equipment.models import Device, FaultReport, Inspection, Installation, public_part
 
 IN_SERVICE = "in_service"
 NUMBER = re.compile(r"AED-[0-9]{4}-[0-9]{3,6}")
@@ -284,7 +284,7 @@ def _public(r: Any) -> PublicDevice:
     return PublicDevice(
         id=r.id,
         no=r.no,
-        serial_public=f"…{r.serial[-4:]}",
+        serial_public=public_part(r.serial),
         model=r.model,
         state=r.state,
         cost_fen=r.cost_fen,
