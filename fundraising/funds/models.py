@@ -195,8 +195,3 @@ class Draw(Base):
     end_fen: Mapped[int] = fen()
     drawn_at: Mapped[datetime] = mapped_column(default=clock.now)
     superseded_at: Mapped[datetime | None]
-
-    @property
-    def fen(self) -> int:
-        """How much this draw takes."""
-        return self.end_fen - self.start_fen

@@ -27,7 +27,6 @@ from fundraising.funds.models import (
     SpendingLine,
 )
 from fundraising.money import Money
-from fundraising.references import uuid7
 
 
 @dataclass(frozen=True)
@@ -315,8 +314,3 @@ def _piece(old: Draw, start: int, end: int) -> Draw:
         end_fen=end,
         drawn_at=old.drawn_at,
     )
-
-
-def new_source_id() -> UUID:
-    """Return an id for a source or spending that has no row of its own."""
-    return uuid7()

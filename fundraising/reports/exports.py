@@ -38,13 +38,19 @@ BALANCES = (
 
 @dataclass(frozen=True)
 class Export:
-    """A file being written: its pieces in order, and the cursor to close when they are sent or given up."""
+    """A file being written, piece by piece; its cursor is closed at the end or when the reader hangs up."""
 
-    pieces: Iterator[bytes]
+    written: Iterator[bytes]
     rows: Rows | None = None
 
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self.written
+        finally:
+            self.close()
+
     def close(self) -> None:
-        """Give the connection back, at the end or when the reader hangs up."""
+        """Give the connection back. May be called twice."""
         if self.rows is not None:
             self.rows.close()
 

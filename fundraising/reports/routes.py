@@ -214,7 +214,7 @@ def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
 
 def _download(name: str, export: Export) -> Response:
     mark = f"-{words.DEMO_MARK}" if queries.has_demo() else ""
-    response = Response(export.pieces, mimetype="text/csv")
+    response = Response(iter(export), mimetype="text/csv")
     response.call_on_close(export.close)
     response.headers.set(
         "Content-Disposition", "attachment", filename=f"{name}-{clock.today():%Y%m%d}{mark}.csv"

@@ -202,3 +202,41 @@ def test_the_checks_see_a_total_that_is_wrong(own_database: Flask) -> None:
     assert {finding.check for finding in checks.run_all()} == {
         "totals shown are the sums of postings"
     }
+
+
+def test_what_does_not_exist_is_named_as_missing(session: Session) -> None:
+    with pytest.raises(errors.EntryNotFound):
+        queries.entry(uuid4())
+    with pytest.raises(errors.EntryNotFound):
+        ledger.reverse(uuid4(), {"zh": "更正"}, "tester")
+    assert ledger.post_many([]).ids == {}
+    for number in ("", "2024-05", "2024-05-x", "2024-05-1234567890", "２０２４-05-００１"):
+        assert queries.find_voucher(number) is None
+
+
+def test_entries_are_found_by_kind_account_and_fund(session: Session) -> None:
+    fund_id = uuid4()
+    entry = gift()
+    with_fund = NewEntry("f", entry.kind, entry.occurred_at, entry.lines, fund_id=fund_id)
+    ledger.post(entry)
+    wanted = ledger.post(with_fund)
+
+    (found,) = queries.entries(
+        kind=EntryKind.GIFT_RECEIVED, account=chart.INCOME_RESTRICTED, fund_id=fund_id
+    )
+
+    assert found.id == wanted
+    assert queries.entries(kind=EntryKind.REFUND) == []
+    assert queries.entries(account=chart.BANK) == []
+    assert queries.balance(chart.INCOME_RESTRICTED, fund_id=fund_id) == Money.zero()
+
+
+def test_two_folders_never_fold_at_once(own_database: Flask) -> None:
+    with transaction():
+        ledger.post(gift())
+    with db.engine.connect() as other, other.begin():
+        other.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ledger.FOLD_LOCK})
+        assert ledger.fold_totals() == 0
+    db.session.rollback()
+
+    assert ledger.fold_totals() == 2

@@ -92,8 +92,9 @@ def test_importing_again_changes_nothing(session: Session) -> None:
 def test_a_known_line_with_another_amount_is_an_alarm(session: Session) -> None:
     statements.import_lines("bank", [row()])
 
-    with pytest.raises(statements.BankLineChanged):
-        statements.import_lines("bank", [row(fen=1001)])
+    for lines in ([row(fen=1001)], [row("S9"), row("S9", 1)]):
+        with pytest.raises(statements.BankLineChanged):
+            statements.import_lines("bank", lines)
 
 
 def test_a_payout_closes_what_waited_at_the_provider(make: Make) -> None:
@@ -185,3 +186,26 @@ def test_a_statement_with_one_bad_line_is_taken_over_not_at_all(session: Session
     assert refused.value.extra["errors"][0].startswith("3: ")
     assert statements.unmatched() == []
     assert statements.import_csv("bank", text.replace("1.001", "1.01").encode()).new_count == 2
+
+
+def test_what_is_too_long_or_torn_is_refused() -> None:
+    heading = "交易时间,交易流水号,贷方发生额\n"
+    with pytest.raises(UnreadableStatement):
+        statement_files.read(b"x" * (statement_files.MAX_BYTES + 1))
+    with pytest.raises(UnreadableStatement):
+        statement_files.read(heading.encode() + b"\n" * statement_files.MAX_ROWS)
+    with pytest.raises(UnreadableStatement):
+        statement_files.read(heading.encode() + b'"' + b"x" * 200_000)
+
+
+def test_empty_lines_between_are_no_errors() -> None:
+    text = "交易时间,交易流水号,贷方发生额\n,,\n\n2024-05-20,S1,1.00\n"
+
+    file = statement_files.read(text.encode())
+
+    assert (len(file.lines), file.errors) == (1, [])
+
+
+def test_a_line_that_does_not_exist_is_named_as_missing(session: Session) -> None:
+    with pytest.raises(statements.BankLineNotFound):
+        line("nothing")

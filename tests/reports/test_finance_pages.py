@@ -7,10 +7,13 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from fundraising import clock
+from fundraising.database import db, transaction
 from fundraising.giving.models import Gift
 from fundraising.ledger import chart
 from fundraising.ledger import queries as books
@@ -20,6 +23,7 @@ from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
 from fundraising.payments import statements
 from fundraising.references import gift_reference, order_number, secret_token
+from fundraising.reports import exports
 from tests.factories import Make
 
 Staff = Callable[[str], FlaskClient]
@@ -35,9 +39,17 @@ STATEMENT = "交易时间,交易流水号,贷方发生额\n2024-05-20 09:00:00,S
 def table(browser: FlaskClient, address: str) -> list[dict[str, str]]:
     answer = browser.get(address)
     assert answer.status_code == 200
+    assert "attachment" in answer.headers["Content-Disposition"]
     assert answer.headers["Content-Type"].startswith("text/csv")
     assert answer.data.startswith(b"\xef\xbb\xbf")
     return list(csv.DictReader(io.StringIO(answer.data.decode("utf-8-sig"), newline="")))
+
+
+def lent() -> int:
+    """How many connections are in use."""
+    pool = db.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
 
 
 def gift(make: Make, session: Session, name: str = "") -> Gift:
@@ -227,6 +239,7 @@ def test_a_bank_statement_is_taken_over_and_its_line_booked(
         answer = browser.post("/staff/finance/bank", data={"account": "1305", "file": file})
         return answer.status_code
 
+    assert browser.post("/staff/finance/bank", data={}).status_code == 422
     assert upload("nothing") == 422
     assert upload(STATEMENT.replace("10.00", "ten")) == 422
     assert upload(STATEMENT) == upload(STATEMENT) == 303
@@ -237,6 +250,16 @@ def test_a_bank_statement_is_taken_over_and_its_line_booked(
     assert browser.post(f"/staff/finance/bank/{line.id}", data={"as": "x"}).status_code == 422
     assert books.balance(chart.BANK) == Money(1000)
     assert "S1" not in browser.get("/staff/finance/bank").text
+
+
+def test_money_nobody_can_place_goes_to_suspense(staff_client: Staff, session: Session) -> None:
+    statements.import_csv("1305", STATEMENT.encode())
+    line = statements.find("1305", "S1")
+
+    answer = staff_client("finance").post(f"/staff/finance/bank/{line.id}", data={"as": "suspense"})
+
+    assert answer.status_code == 303
+    assert books.balance(chart.SUSPENSE) == Money(-1000)
 
 
 def test_money_out_is_tied_to_the_voucher_of_its_payment(
@@ -260,3 +283,31 @@ def test_money_out_is_tied_to_the_voucher_of_its_payment(
     assert tied.status_code == 303
     assert [waiting.serial for waiting in statements.unmatched()] == ["OUT2"]
     assert voucher not in browser.get("/staff/finance/bank").text
+
+
+def test_a_reader_who_hangs_up_gives_the_connection_back(own_database: Flask) -> None:
+    with transaction():
+        Make(db.session()).money(Make(db.session()).fund().id, *([1] * 3000))
+    before = lent()
+    with own_database.test_request_context("/"):
+        export = exports.ledger()
+    pieces = iter(export)
+    next(pieces)
+    assert next(pieces)
+    assert lent() == before + 1
+
+    export.close()
+    export.close()
+
+    assert lent() == before
+
+
+def test_a_file_that_was_sent_gives_its_connection_back(own_database: Flask) -> None:
+    with transaction():
+        Make(db.session()).money(Make(db.session()).fund().id, *([1] * 3000))
+    before = lent()
+    with own_database.test_request_context("/"):
+        export = exports.vouchers()
+
+    assert b"".join(export).count(b"\r\n") == 3001
+    assert lent() == before
