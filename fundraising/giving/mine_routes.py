@@ -134,7 +134,7 @@ def find_code() -> ResponseReturnValue:
 def _gift_of(number: str, amount: Money) -> Gift | None:
     attempt = payments.find(number)
     if attempt is not None:
-        gift: Gift | None = db.session.get(Gift, attempt.order_id)
+        gift: Gift | None = queries.by_id(attempt.order_id)
     else:
         query = select(Gift).where((Gift.order_no == number) | (Gift.external_ref == number))
         gift = db.session.execute(query.limit(1)).scalar_one_or_none()

@@ -100,6 +100,7 @@ def recent_public(
         .where(Gift.campaign_id == campaign_id, Gift.paid_at.is_not(None))
         .order_by(Gift.paid_at.desc(), Gift.id.desc())
         .limit(min(limit, 100))
+        .execution_options(populate_existing=True)
     )
     if before is not None:
         query = query.where(tuple_(Gift.paid_at, Gift.id) < before)

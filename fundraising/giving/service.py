@@ -123,7 +123,10 @@ def try_again(gift: Gift, product: Product) -> Attempt:
         CampaignNotOpen: the campaign has ended.
     """
     locked = db.session.execute(
-        select(Gift).where(Gift.id == gift.id).with_for_update()
+        select(Gift)
+        .where(Gift.id == gift.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).scalar_one()
     if locked.is_paid:
         raise AttemptOver

@@ -44,7 +44,12 @@ def issue(gift_id: UUID) -> Receipt:
     Raises:
         NotPaidYet: no money has come in for the gift.
     """
-    gift = db.session.execute(select(Gift).where(Gift.id == gift_id).with_for_update()).scalar_one()
+    gift = db.session.execute(
+        select(Gift)
+        .where(Gift.id == gift_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
     known = find_valid(gift_id)
     if known is not None:
         return known

@@ -1,0 +1,162 @@
+"""What holds for every part: access marks, reading without writing, work with handlers, words in Chinese."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+from werkzeug.routing import Rule
+
+from config import Settings
+from fundraising.accounts.roles import ALL_PERMISSIONS
+from fundraising.campaigns.models import Campaign
+from fundraising.outbox.kinds import QUEUE_OF, Kind, Queue
+from local import translations
+from tests.factories import Make
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAMEWORK = ("static", "security.", "_debug")
+TEMPLATES = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "fundraising").rglob("*.html")]
+
+
+def rules(app: Flask) -> Iterator[Rule]:
+    return (r for r in app.url_map.iter_rules() if not r.endpoint.startswith(FRAMEWORK))
+
+
+def test_every_route_says_who_may_open_it(app: Flask) -> None:
+    known = {"public", "signed_in", *ALL_PERMISSIONS}
+    marks = {
+        r.endpoint: getattr(app.view_functions[r.endpoint], "access", None) for r in rules(app)
+    }
+
+    assert {n: mark for n, mark in marks.items() if not set((mark or "").split("|")) <= known} == {}
+
+
+def test_staff_pages_are_not_public(app: Flask) -> None:
+    public = [
+        r.rule
+        for r in rules(app)
+        if r.rule.startswith("/staff")
+        and getattr(app.view_functions[r.endpoint], "access", "") == "public"
+    ]
+
+    assert public == []
+
+
+def address(rule: Rule, campaign: Campaign) -> str:
+    values = {
+        "slug": campaign.slug,
+        "no": "AED-2026-001",
+        "name": "about",
+        "form": "pdf",
+        "number": "P2026-0001",
+    }
+    built = rule.build(
+        {a: values.get(a, "018f0000-0000-7000-8000-000000000000") for a in rule.arguments}
+    )
+    assert built is not None
+    return built[1]
+
+
+def test_reading_never_writes(
+    app: Flask, session: Session, make: Make, staff_client: Callable[[str], FlaskClient]
+) -> None:
+    campaign = make.campaign()
+    browser = staff_client("administrator")
+    session.flush()
+    written: list[str] = []
+    events: list[str] = []
+
+    def note(_session: object, _context: object) -> None:
+        written.append(events[-1])
+
+    event.listen(Session, "after_flush", note)
+    try:
+        for rule in rules(app):
+            if "GET" in (rule.methods or ()) and rule.endpoint not in ("mine.find_code",):
+                events.append(rule.rule)
+                answer = browser.get(address(rule, campaign))
+                assert answer.status_code < 500 or rule.endpoint == "health.readyz", rule.rule
+                answer.close()
+    finally:
+        event.remove(Session, "after_flush", note)
+
+    assert len(events) > 50
+    assert written == []
+
+
+def test_every_kind_of_work_has_its_queue_and_handler() -> None:
+    source = (ROOT / "worker" / "handlers.py").read_text()
+    handled = set(re.findall(r"Kind\.([A-Z_]+):", source))
+
+    assert set(QUEUE_OF) == set(Kind)
+    assert handled == {kind.name for kind in Kind}
+    tasks = (ROOT / "worker" / "tasks.py").read_text()
+    assert all(f"Queue.{queue.name}: drain_{queue}" in tasks for queue in Queue)
+
+
+def test_no_daily_duty_falls_between_the_two_midnights() -> None:
+    source = (ROOT / "worker" / "beat.py").read_text()
+    hours = [int(hour) for hour in re.findall(r'crontab\(hour="(\d+)"', source)]
+
+    assert hours
+    assert all(not 16 <= hour <= 23 for hour in hours)
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+
+    assert [n for n in Settings.model_fields if f"`{n.upper()}`" not in text] == []
+
+
+def test_every_word_has_its_chinese() -> None:
+    assert translations.missing() == {}
+
+
+def test_no_two_slices_translate_the_same_words_differently() -> None:
+    assert translations.contradictions() == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_templates_hold_no_inline_script_or_style(template: Path) -> None:
+    text = template.read_text()
+
+    assert not re.search(r"\son[a-z]+=\"|style=\"|\|\s*safe|<script>|<style", text)
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    readers = [
+        str(path.relative_to(ROOT))
+        for folder in ("fundraising", "worker")
+        for path in (ROOT / folder).rglob("*.py")
+        if "os.environ" in path.read_text() or "getenv" in path.read_text()
+    ]
+
+    assert readers == ["fundraising/payments/simulators/wechatpay.py"]
+
+
+def test_services_and_queries_never_commit() -> None:
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "fundraising").rglob("*.py")
+        if path.name in ("queries.py", "models.py") and "commit(" in path.read_text()
+    ]
+
+    assert guilty == []
+
+
+def test_functions_stay_short() -> None:
+    long = []
+    for folder in ("fundraising", "worker", "local"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno > 60:
+                    long.append(f"{path.name}:{node.name}")
+    allowed = {"wechatpay.py:_protocol"}
+
+    assert set(long) <= allowed
