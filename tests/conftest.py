@@ -139,14 +139,12 @@ def client(app: Flask, session: Session) -> FlaskClient:
 
 
 @pytest.fixture
-def own_database(
-    postgres: Postgres, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Flask]:
+def own_database(app: Flask, postgres: Postgres, tmp_path: Path) -> Iterator[Flask]:
     """An application on a fresh database with real commits, for threads and processes."""
-    del request
     name = f"own_{uuid4().hex[:12]}"
-    for connection in (db.engine,) if db.engines else ():
-        connection.dispose()
+    with app.app_context():  # nobody may be connected to what is copied
+        db.session.remove()
+        db.engine.dispose()
     postgres.clone(name, DATABASE)
     application = create_app(settings_for(postgres.url(database=name), tmp_path))
     with application.app_context():
