@@ -90,8 +90,8 @@ class Settings(BaseSettings):
     ratelimit_enabled: bool = Field(
         default=True, description="false for load tests only; refused in production."
     )
-    challenge_enabled: bool = Field(
-        default=True, description="Ask for a proof of work before refusing a busy device."
+    page_cache_seconds: float = Field(
+        default=1.0, description="How long a public page may be shown again; 0 draws it each time."
     )
     order_minutes: int = Field(default=30, description="Minutes until an unpaid order expires.")
 

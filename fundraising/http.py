@@ -23,6 +23,7 @@ from fundraising.i18n import lazy_gettext as _l
 STATIC = Path(__file__).resolve().parent.parent / "static"
 ELDER_COOKIE = "elder"
 YEAR = 365 * 24 * 3600
+REMEMBERED = frozenset({"lang", "elder"})
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; form-action 'self' {form}; base-uri 'none'; "
@@ -96,7 +97,8 @@ def is_elder() -> bool:
 
 def here(**changed: str) -> str:
     """Return this page's address with some arguments changed."""
-    arguments = {name: value for name, value in request.args.items() if len(value) < 200} | changed
+    kept = {n: v for n, v in request.args.items() if len(v) < 200 and n not in REMEMBERED}
+    arguments = kept | changed
     return f"{request.path}?{urlencode(arguments)}"
 
 

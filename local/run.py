@@ -16,7 +16,7 @@ from local.valkey import ValkeyFailed
 
 PASSED_ON = (
     "DATABASE_", "REDIS_", "WECHATPAY_", "MAIL_", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_HOSTS",
-    "RATELIMIT_", "CHALLENGE_", "ORDER_MINUTES", "FILES_", "ORGANISATION_", "PROXY_HOPS",
+    "RATELIMIT_", "PAGE_CACHE_", "ORDER_MINUTES", "FILES_", "ORGANISATION_", "PROXY_HOPS",
 )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ def settings_for(database_url: str, folder: Path, **more: Any) -> config.Setting
         "files_dir": folder / "files",
         "var_dir": folder,
         "ratelimit_enabled": False,
+        "page_cache_seconds": 0,
         "redis_url": "",
         "mail_url": "",
         **more,

@@ -12,6 +12,7 @@ from fundraising.ledger import queries as ledger
 from fundraising.procurement import queries as procurement
 from fundraising.programmes import queries as programmes
 from fundraising.web import pages
+from fundraising.web.cache import kept_a_moment
 
 bp = Blueprint("web", __name__)
 STATEMENTS = frozenset({"about", "privacy", "accessibility", "learn"})
@@ -19,7 +20,8 @@ STATEMENTS = frozenset({"about", "privacy", "accessibility", "learn"})
 
 @bp.get("/")
 @public
-def home() -> ResponseReturnValue:
+@kept_a_moment
+def home() -> str:
     """Show the campaigns and what has come of them."""
     shown = campaigns.list_public(12)
     totals = {c.id: funds.totals(c.fund_id) for c in shown}
@@ -36,7 +38,8 @@ def home() -> ResponseReturnValue:
 
 @bp.get("/c/<slug>")
 @public
-def campaign(slug: str) -> ResponseReturnValue:
+@kept_a_moment
+def campaign(slug: str) -> str:
     """Show a campaign: what came in, where it went, what hangs where."""
     page = pages.campaign_page(slug)
     return render_template(

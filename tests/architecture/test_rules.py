@@ -160,3 +160,22 @@ def test_functions_stay_short() -> None:
     allowed = {"wechatpay.py:_protocol"}
 
     assert set(long) <= allowed
+
+
+def test_chinese_texts_use_the_same_variables_as_the_english_ones() -> None:
+    variable = re.compile(r"%(?:\(\w+\)s|.)")
+    different = []
+    for part, message in translations.parts():
+        english, chinese = str(message.id), str(message.string)
+        if set(variable.findall(chinese)) - set(variable.findall(english)):
+            different.append(f"{part}: {english}")
+
+    assert different == []
+
+
+@pytest.mark.parametrize(
+    "page", ["about", "privacy", "accessibility", "learn", "updates", "transparency", ""]
+)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_pages_open_in_both_languages(client: FlaskClient, page: str, language: str) -> None:
+    assert client.get(f"/{page}?lang={language}").status_code == 200

@@ -1,0 +1,122 @@
+"""Public pages: few statements, the same for any number of gifts, and kept for a moment only."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from fundraising.campaigns.models import CampaignState
+from fundraising.database import db
+from fundraising.web.cache import PageCache
+from tests.factories import Make
+
+MOST_STATEMENTS = 12
+
+
+@pytest.fixture
+def sent(app: Flask) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(_c: object, _k: object, statement: str, *_: object) -> None:
+        if not statement.startswith(("SAVEPOINT", "RELEASE")):
+            seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(db.engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("gifts", [0, 1, 300])
+def test_the_campaign_page_takes_few_statements(
+    client: FlaskClient, make: Make, sent: list[str], gifts: int
+) -> None:
+    campaign = make.campaign()
+    if gifts:
+        make.money(campaign.fund_id, *([1314] * gifts))
+    db.session.flush()
+    sent.clear()
+
+    assert client.get(f"/c/{campaign.slug}").status_code == 200
+    assert len(sent) <= MOST_STATEMENTS
+
+
+@pytest.mark.parametrize("state", list(CampaignState))
+def test_a_campaign_is_shown_in_every_state_but_draft(
+    client: FlaskClient, make: Make, state: CampaignState
+) -> None:
+    campaign = make.campaign(state)
+    status = client.get(f"/c/{campaign.slug}").status_code
+
+    assert status == (404 if state is CampaignState.DRAFT else 200)
+
+
+def test_the_way_to_give_is_shown_only_while_it_is_open(client: FlaskClient, make: Make) -> None:
+    opened, ended = make.campaign(), make.campaign(CampaignState.ENDED)
+
+    assert f"/c/{opened.slug}/donate" in client.get(f"/c/{opened.slug}").text
+    assert f"/c/{ended.slug}/donate" not in client.get(f"/c/{ended.slug}").text
+
+
+def test_the_page_says_how_much_is_missing_to_the_next_device(
+    client: FlaskClient, make: Make
+) -> None:
+    campaign = make.campaign()
+    make.money(campaign.fund_id, 250_000)
+
+    assert "再筹 ¥7,500" in client.get(f"/c/{campaign.slug}").text
+
+
+def test_language_and_large_text_are_remembered(client: FlaskClient, make: Make) -> None:
+    client.get("/?lang=en&elder=1")
+    page = client.get("/").text
+
+    assert '<html lang="en" class="elder">' in page
+    assert "Large text" not in page
+
+
+def test_every_answer_carries_the_security_headers(client: FlaskClient) -> None:
+    for address in ("/", "/nowhere", "/static/css/app.css", "/api/v1/campaigns/none"):
+        with client.get(address) as answer:
+            headers = answer.headers
+        assert "script-src 'self'" in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["X-Frame-Options"] == "DENY"
+
+
+def test_atk_039_a_foreign_host_is_refused(client: FlaskClient) -> None:
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_the_campaign_page_stays_far_below_a_hundred_kilobytes(
+    client: FlaskClient, make: Make
+) -> None:
+    campaign = make.campaign()
+    make.money(campaign.fund_id, *([1314] * 50))
+    page = client.get(f"/c/{campaign.slug}").data
+    with client.get("/static/css/app.css") as answer:
+        style = answer.data
+
+    assert len(page) + len(style) < 60_000
+
+
+def test_a_kept_page_is_shown_until_its_moment_is_over() -> None:
+    cache = PageCache()
+    key = ("/", "zh", False)
+    assert cache.find(key, 10.0, 1.0) is None
+    cache.keep(key, "first")
+    drawn_at = cache.pages[key][0]
+
+    assert cache.find(key, drawn_at + 0.9, 1.0) == "first"
+    assert cache.find(key, drawn_at + 1.1, 1.0) is None
+    assert cache.find(key, drawn_at + 1.1, 1.0) == "first"
+
+
+def test_a_page_that_could_not_be_drawn_is_drawn_again() -> None:
+    cache = PageCache()
+    key = ("/", "zh", False)
+    cache.find(key, 1.0, 1.0)
+    cache.keep(key, None)
+
+    assert cache.find(key, 1.0, 1.0) is None
