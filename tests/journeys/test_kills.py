@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, LiteralString
@@ -41,11 +41,11 @@ class Donor:
 
     def give(self) -> str:
         """Start a gift, pay it, and return its order number."""
-        order = self._insist(self._start)
+        order = str(self._insist(self._start))
         self._insist(lambda http: self._pay(http, order))
         return order
 
-    def _insist(self, action: Any) -> Any:
+    def _insist(self, action: Callable[[httpx.Client], str | bool]) -> str | bool:
         while time.monotonic() < self.deadline:
             try:
                 with httpx.Client(trust_env=False, timeout=6) as http:
