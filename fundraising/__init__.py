@@ -11,6 +11,8 @@ from fundraising.accounts import nav, security
 from fundraising.database import db
 from fundraising.extensions import csrf, limiter
 from fundraising.payments.providers import registry
+from fundraising.web.cache import KeptPages
+from fundraising.web.routes import is_alike
 
 BLUEPRINTS = (
     "accounts.routes",
@@ -58,6 +60,8 @@ def create_app(settings: Settings) -> Flask:
     app.jinja_env.globals["ui"] = app.jinja_env.get_template("macros/ui.html").module
     for name in BLUEPRINTS:
         app.register_blueprint(import_module(f"fundraising.{name}").bp)
+    if settings.page_cache_seconds:
+        app.wsgi_app = KeptPages(app.wsgi_app, is_alike, settings.page_cache_seconds)  # type: ignore[method-assign, assignment]
     for name in CHECKS:
         import_module(f"fundraising.{name}")
     return app

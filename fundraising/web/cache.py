@@ -3,68 +3,111 @@
 On a giving day thousands look at one page. It is drawn at most once a second per process, language and
 text size; while one thread draws it anew the others give the last one, so no crowd waits. Nothing is
 shared between processes and nothing is stale for longer: the page itself says as of when it speaks.
+The answer is given before Flask begins, which is most of what such a page costs.
 """
 
 import time
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING
 
-from flask import Response, current_app, request
+from werkzeug.http import parse_cookie
+from werkzeug.test import run_wsgi_app
 
-from config import Settings
-from fundraising.http import REMEMBERED, is_elder
-from fundraising.i18n import language
+from fundraising.http import ELDER_COOKIE
+from fundraising.i18n import LANGUAGE_COOKIE
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 MOST_PAGES = 500
-Key = tuple[str, str, bool]
+NOT_KEPT = frozenset({"set-cookie", "x-request-id"})
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer as it was drawn."""
+
+    drawn_at: float
+    headers: list[tuple[str, str]]
+    body: bytes
 
 
 class PageCache:
-    """Rendered pages by address, language and text size."""
+    """Drawn pages by host, address, language and text size; one thread draws while others wait for none."""
 
     def __init__(self) -> None:
-        self.pages: dict[Key, tuple[float, str]] = {}
+        self.pages: dict[Key, Page] = {}
         self.drawing: set[Key] = set()
         self.lock = Lock()
 
-    def find(self, key: Key, now: float, seconds: float) -> str | None:
+    def find(self, key: Key, now: float, seconds: float) -> Page | None:
         """Return a page that may be shown; None asks the caller to draw it."""
         with self.lock:
-            drawn_at, page = self.pages.get(key, (0.0, ""))
-            if page and (now - drawn_at < seconds or key in self.drawing):
+            page = self.pages.get(key)
+            if page is not None and (now - page.drawn_at < seconds or key in self.drawing):
                 return page
             self.drawing.add(key)
             return None
 
-    def keep(self, key: Key, page: str | None) -> None:
-        """Keep a drawn page, or note that drawing failed."""
+    def keep(self, key: Key, page: Page | None) -> None:
+        """Keep a drawn page, or note that there is none to keep."""
         with self.lock:
             self.drawing.discard(key)
             if page is not None:
                 if len(self.pages) >= MOST_PAGES:
                     self.pages.clear()
-                self.pages[key] = (time.monotonic(), page)
+                self.pages[key] = page
 
 
-def kept_a_moment(view: Callable[..., str]) -> Callable[..., Response]:
-    """Keep what a view draws for ``PAGE_CACHE_SECONDS``; only for pages that are alike for everybody."""
-    cache = PageCache()
+class KeptPages:
+    """WSGI middleware that gives kept pages and lets Flask draw all others.
 
-    @wraps(view)
-    def shown(*args: Any, **kwargs: Any) -> Response:
-        settings: Settings = current_app.extensions["settings"]
-        if not settings.page_cache_seconds or set(request.args) - REMEMBERED:
-            return Response(view(*args, **kwargs))
-        key = (f"{settings.database_url}{request.path}", language(), is_elder())
-        page = cache.find(key, time.monotonic(), settings.page_cache_seconds)
-        if page is None:
-            drawn: str | None = None
-            try:
-                drawn = page = view(*args, **kwargs)
-            finally:
-                cache.keep(key, drawn)
-        return Response(page)
+    Only GET without arguments is kept, of addresses that ``is_alike`` names, answered with 200 and
+    without setting a cookie.
+    """
 
-    return shown
+    def __init__(
+        self, inner: "WSGIApplication", is_alike: Callable[[str], bool], seconds: float
+    ) -> None:
+        self.inner, self.is_alike, self.seconds = inner, is_alike, seconds
+        self.cache = PageCache()
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        path: str = environ.get("PATH_INFO", "")
+        if (
+            environ["REQUEST_METHOD"] != "GET"
+            or environ.get("QUERY_STRING")
+            or not self.is_alike(path)
+        ):
+            return self.inner(environ, start)
+        key = _key(environ, path)
+        page = self.cache.find(key, time.monotonic(), self.seconds)
+        if page is not None:
+            start("200 OK", page.headers)
+            return [page.body]
+        return self._draw(key, environ, start)
+
+    def _draw(
+        self, key: Key, environ: "WSGIEnvironment", start: "StartResponse"
+    ) -> Iterable[bytes]:
+        page: Page | None = None
+        try:
+            parts, status, found = run_wsgi_app(self.inner, environ, buffered=True)
+            body, headers = b"".join(parts), list(found)
+            if status.startswith("200") and "set-cookie" not in {n.lower() for n, _ in headers}:
+                kept = [(n, v) for n, v in headers if n.lower() not in NOT_KEPT]
+                page = Page(time.monotonic(), kept, body)
+        finally:
+            self.cache.keep(key, page)
+        start(status, headers)
+        return [body]
+
+
+def _key(environ: "WSGIEnvironment", path: str) -> Key:
+    header = environ.get("HTTP_COOKIE")
+    cookies = parse_cookie(header) if header else {}
+    host = environ.get("HTTP_HOST", "")
+    return host, path, cookies.get(LANGUAGE_COOKIE, ""), cookies.get(ELDER_COOKIE, "")

@@ -1,5 +1,7 @@
 """Public pages that join slices: the first page, campaigns, fund use, updates, and what must be said."""
 
+import re
+
 from flask import Blueprint, Response, current_app, render_template
 from flask.typing import ResponseReturnValue
 
@@ -12,15 +14,19 @@ from fundraising.ledger import queries as ledger
 from fundraising.procurement import queries as procurement
 from fundraising.programmes import queries as programmes
 from fundraising.web import pages
-from fundraising.web.cache import kept_a_moment
 
 bp = Blueprint("web", __name__)
+ALIKE = re.compile(r"/(c/[a-z0-9-]+)?")
 STATEMENTS = frozenset({"about", "privacy", "accessibility", "learn"})
+
+
+def is_alike(path: str) -> bool:
+    """Whether an address shows everybody the same: the first page and the pages of campaigns."""
+    return ALIKE.fullmatch(path) is not None
 
 
 @bp.get("/")
 @public
-@kept_a_moment
 def home() -> str:
     """Show the campaigns and what has come of them."""
     shown = campaigns.list_public(12)
@@ -38,7 +44,6 @@ def home() -> str:
 
 @bp.get("/c/<slug>")
 @public
-@kept_a_moment
 def campaign(slug: str) -> str:
     """Show a campaign: what came in, where it went, what hangs where."""
     page = pages.campaign_page(slug)

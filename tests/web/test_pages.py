@@ -6,10 +6,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
+from werkzeug.test import Client
+from werkzeug.wrappers import Request, Response
 
 from fundraising.campaigns.models import CampaignState
 from fundraising.database import db
-from fundraising.web.cache import PageCache
+from fundraising.web.cache import KeptPages, Page, PageCache
+from fundraising.web.routes import is_alike
 from tests.factories import Make
 
 MOST_STATEMENTS = 12
@@ -101,22 +104,60 @@ def test_the_campaign_page_stays_far_below_a_hundred_kilobytes(
     assert len(page) + len(style) < 60_000
 
 
+KEY = ("localhost", "/", "zh", "")
+
+
 def test_a_kept_page_is_shown_until_its_moment_is_over() -> None:
     cache = PageCache()
-    key = ("/", "zh", False)
-    assert cache.find(key, 10.0, 1.0) is None
-    cache.keep(key, "first")
-    drawn_at = cache.pages[key][0]
+    first = Page(10.0, [], b"first")
+    assert cache.find(KEY, 10.0, 1.0) is None
+    cache.keep(KEY, first)
 
-    assert cache.find(key, drawn_at + 0.9, 1.0) == "first"
-    assert cache.find(key, drawn_at + 1.1, 1.0) is None
-    assert cache.find(key, drawn_at + 1.1, 1.0) == "first"
+    assert cache.find(KEY, 10.9, 1.0) is first
+    assert cache.find(KEY, 11.1, 1.0) is None
+    assert cache.find(KEY, 11.1, 1.0) is first, "while one draws, others get the last page"
 
 
 def test_a_page_that_could_not_be_drawn_is_drawn_again() -> None:
     cache = PageCache()
-    key = ("/", "zh", False)
-    cache.find(key, 1.0, 1.0)
-    cache.keep(key, None)
+    cache.find(KEY, 1.0, 1.0)
+    cache.keep(KEY, None)
 
-    assert cache.find(key, 1.0, 1.0) is None
+    assert cache.find(KEY, 1.0, 1.0) is None
+
+
+def test_only_what_is_alike_for_everybody_is_kept(
+    app: Flask, client: FlaskClient, make: Make
+) -> None:
+    campaign = make.campaign()
+    kept = KeptPages(app.wsgi_app, is_alike, 60.0)
+    browser = Client(kept, Response)
+    address = f"/c/{campaign.slug}"
+    first = browser.get(address).text
+    make.money(campaign.fund_id, 777)
+
+    assert browser.get(address).text == first
+    assert "¥7.77" in browser.get(f"{address}?lang=zh").text
+    assert "¥7.77" in client.get(address).text
+    assert "Set-Cookie" not in browser.get(address).headers
+    assert browser.get("/c/nobody").status_code == 404
+    assert browser.get("/c/nobody").status_code == 404
+
+
+def test_pages_of_two_languages_and_hosts_are_kept_apart() -> None:
+    @Request.application
+    def echo(request: Request) -> Response:
+        return Response(
+            f"{request.host} {request.cookies.get('lang')} {request.cookies.get('elder')}"
+        )
+
+    browser = Client(KeptPages(echo, is_alike, 60.0), Response, use_cookies=False)
+    seen = {
+        browser.get("/", headers={"Host": host, "Cookie": f"lang={lang}; elder={elder}"}).text
+        for host in ("a.example", "b.example")
+        for lang in ("zh", "en")
+        for elder in ("0", "1")
+        for _ in range(2)
+    }
+
+    assert len(seen) == 8
