@@ -7,7 +7,8 @@ from flask_wtf.csrf import CSRFProtect
 csrf = CSRFProtect()
 limiter = Limiter(
     get_remote_address,
-    in_memory_fallback=["60 per minute"],
+    # Without Redis each process counts the same limits in its own memory: limits never vanish, and what
+    # has none (pages, providers' notices) gets none. A list of fallback limits would apply to every route.
     in_memory_fallback_enabled=True,
     key_prefix="fundraising",
 )

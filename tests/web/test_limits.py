@@ -1,0 +1,66 @@
+"""Limits hold without Redis, and without Redis nobody is turned away who would not be otherwise."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from fundraising import create_app
+from fundraising.database import db
+from local.processes import free_port
+from tests import wechat
+from tests.conftest import settings_for
+from tests.wechat import Notice
+
+
+@pytest.fixture
+def without_redis(own_database: Flask, tmp_path: Path) -> Iterator[Flask]:
+    """An application whose Redis is away."""
+    settings = settings_for(
+        own_database.config["SQLALCHEMY_DATABASE_URI"],
+        tmp_path,
+        ratelimit_enabled=True,
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+    )
+    application = create_app(settings)
+    application.config["WTF_CSRF_ENABLED"] = False
+    application.extensions["providers"] = {"wechatpay": wechat.provider()}
+    with application.app_context():
+        yield application
+        db.session.remove()
+        db.engine.dispose()
+
+
+def test_pages_without_a_limit_of_their_own_have_none_without_redis(without_redis: Flask) -> None:
+    browser = without_redis.test_client()
+    limited = {browser.post("/find", data={}).status_code for _ in range(2)}
+
+    answers = {browser.get("/accessibility").status_code for _ in range(100)}
+
+    assert 429 not in limited
+    assert answers == {200}
+
+
+def test_notices_are_never_limited_without_redis(without_redis: Flask) -> None:
+    browser = without_redis.test_client()
+    browser.get("/v/2222-2222-2222")  # finds out that Redis is away
+    notice = Notice("LIMITLESS0000000001", 100)
+    raw = notice.raw()
+    headers = notice.headers(raw)
+
+    answers = {
+        browser.post("/payments/wechatpay/notify", data=raw, headers=headers).status_code
+        for _ in range(90)
+    }
+
+    assert answers == {204}
+
+
+def test_a_limit_holds_without_redis(without_redis: Flask) -> None:
+    browser = without_redis.test_client()
+
+    answers = [browser.get("/api/v1/orders/NOBODYS").status_code for _ in range(130)]
+
+    assert answers[:100] == [404] * 100
+    assert answers[-1] == 429
