@@ -1,5 +1,7 @@
 """Roles of staff and what each may do. Money never leaves on one person's word."""
 
+from fundraising.i18n import lazy_gettext as _l
+
 PERMISSIONS: dict[str, frozenset[str]] = {
     "campaign_editor": frozenset({"campaign.edit", "gift.view"}),
     "buyer": frozenset({"purchase.prepare", "purchase.approve", "payment.prepare"}),
@@ -18,6 +20,14 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "auditor": frozenset({"finance.view", "gift.view", "audit.view"}),
 }
 ADMINISTRATOR = "administrator"
+LABELS = {
+    "campaign_editor": _l("Campaign editor"),
+    "buyer": _l("Buyer"),
+    "finance": _l("Finance"),
+    "installer": _l("Installer"),
+    "auditor": _l("Auditor"),
+    ADMINISTRATOR: _l("Administrator"),
+}
 ALL_PERMISSIONS = frozenset().union(*PERMISSIONS.values()) | {"staff.manage", "audit.view"}
 ROLES = (*PERMISSIONS, ADMINISTRATOR)
 

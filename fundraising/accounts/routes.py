@@ -14,7 +14,7 @@ from fundraising.access import SIGNED_IN, staff_may
 from fundraising.accounts import nav, service
 from fundraising.accounts.invitations import invite
 from fundraising.accounts.models import User
-from fundraising.accounts.roles import ROLES
+from fundraising.accounts.roles import LABELS
 from fundraising.audit import queries as audit_queries
 from fundraising.audit import service as audit
 from fundraising.database import db, transaction
@@ -32,7 +32,7 @@ class InviteForm(FlaskForm):
 
     email = StringField(_l("E-mail"), [InputRequired(_l("Please fill this in."))])
     name = StringField(_l("Name"))
-    role = SelectField(_l("Role"), choices=list(ROLES))
+    role = SelectField(_l("Role"), choices=list(LABELS.items()))
 
 
 @bp.get("", strict_slashes=False)
@@ -49,7 +49,7 @@ def today() -> ResponseReturnValue:
 def staff() -> ResponseReturnValue:
     """List colleagues."""
     return render_template(
-        "accounts/staff.html", staff=service.list_staff(), form=InviteForm(), roles=ROLES
+        "accounts/staff.html", staff=service.list_staff(), form=InviteForm(), roles=LABELS
     )
 
 
