@@ -17,6 +17,7 @@ from fundraising.accounts import invitations
 from fundraising.accounts import service as accounts
 from fundraising.accounts.roles import ROLES
 from fundraising.campaigns import queries as campaigns
+from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.demo import load as demo_load
 from fundraising.equipment import county_map
@@ -138,16 +139,19 @@ def import_() -> None:
 @import_.command("gifts")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--channel", type=click.Choice(["gongyibao"]), required=True)
-@click.option("--campaign", required=True, help="Slug of the campaign.")
+@click.option(
+    "--campaign", default="", help="Slug of the campaign; may be left out while only one is open."
+)
 @click.option("--dry-run", is_flag=True)
 @click.option("--json", "as_json", is_flag=True)
 def import_gifts(file: Path, channel: str, campaign: str, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
     """Take over a gift file; importing it again changes nothing."""
     del channel
     with application():
-        plan = imports.plan(campaigns.get(campaign), file.read_bytes(), file.name)
+        into = _campaign(campaign)
+        plan = imports.plan(into, file.read_bytes(), file.name)
         if not dry_run and not plan.errors:
-            imports.apply(campaigns.get(campaign), plan, None)
+            imports.apply(into, plan, None)
     if as_json:
         click.echo(json.dumps(plan.summary(), ensure_ascii=False))
     else:
@@ -157,9 +161,19 @@ def import_gifts(file: Path, channel: str, campaign: str, dry_run: bool, as_json
     sys.exit(1 if plan.errors else 0)
 
 
+def _campaign(slug: str) -> Campaign:
+    """Return the campaign named, or the only one that is open."""
+    if slug:
+        return campaigns.get(slug)
+    opened = [c for c in campaigns.list_public() if c.is_open]
+    if len(opened) != 1:
+        raise click.UsageError("Say --campaign SLUG: " + ", ".join(c.slug for c in opened))
+    return opened[0]
+
+
 @import_.command("bank")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--account", required=True, help="Number of the bank account.")
+@click.option("--account", default="main", help="Number or name of the bank account.")
 def import_bank(file: Path, account: str) -> None:
     """Take over a bank statement (CSV); importing it again changes nothing."""
     with application(), transaction():
