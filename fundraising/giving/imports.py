@@ -5,36 +5,27 @@ page. The platform's own number makes it the same gift when the file comes again
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from fundraising import clock, references
 from fundraising.audit import service as audit
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.errors import Invalid
-from fundraising.funds import queries as fund_queries
-from fundraising.funds import service as funds
-from fundraising.funds.models import LotSource
-from fundraising.funds.service import NewLot
-from fundraising.giving import people, settlement
+from fundraising.giving import booking, people
+from fundraising.giving.booking import WholeGift
 from fundraising.giving.errors import TextRefused
-from fundraising.giving.models import Display, Gift, GiftImport, GiftState, MessageState
-from fundraising.giving.people import PersonData
+from fundraising.giving.models import Display, GiftImport
 from fundraising.i18n import fen
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
-from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
-from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.payments.providers import gongyibao
 from fundraising.payments.providers.gongyibao import GiftRow, RowError
-from fundraising.references import uuid7
 
 SET_SIZE = 2000
 CHANNEL = gongyibao.NAME
@@ -107,11 +98,16 @@ def apply(campaign: Campaign, planned: Plan, actor_id: UUID | None) -> GiftImpor
     """
     if planned.errors:
         raise ImportRefused(lines=[error.line for error in planned.errors])
-    kind = fund_queries.get(campaign.fund_id).kind
     new_count = 0
     for start in range(0, len(planned.new), SET_SIZE):
         with transaction():
-            new_count += _book_set(campaign, kind, planned.new[start : start + SET_SIZE])
+            booked = booking.book_set(
+                campaign,
+                [_gift(row) for row in planned.new[start : start + SET_SIZE]],
+                kind=EntryKind.GIFT_IMPORTED,
+                account=chart.clearing(CHANNEL),
+            )
+        new_count += len(booked)
     with transaction():
         record = GiftImport(
             campaign_id=campaign.id,
@@ -141,90 +137,19 @@ def _known(numbers: Iterator[str]) -> dict[str, int]:
     return {row.external_ref: row.amount_fen for row in rows}
 
 
-def _book_set(campaign: Campaign, fund_kind: str, rows: Sequence[GiftRow]) -> int:
-    """Insert gifts, entries, lots and people of one set; numbers that arrived meanwhile are left out."""
-    gifts = [(uuid7(), row) for row in rows]
-    fresh = _insert_gifts(campaign, gifts)
-    kept = [(gift_id, row) for gift_id, row in gifts if gift_id in fresh]
-    posted = ledger.post_many(
-        [
-            NewEntry(
-                f"gift:{CHANNEL}:{row.number}",
-                EntryKind.GIFT_IMPORTED,
-                row.paid_at,
-                (
-                    debit(chart.clearing(CHANNEL), row.amount),
-                    credit(chart.income(fund_kind), row.amount, campaign.fund_id),
-                ),
-                fund_id=campaign.fund_id,
-            )
-            for _, row in kept
-        ]
-    )
-    funds.add_lots(
-        campaign.fund_id,
-        [
-            NewLot(LotSource.GIFT, gift_id, row.amount, posted.ids[f"gift:{CHANNEL}:{row.number}"])
-            for gift_id, row in kept
-        ],
-    )
-    people.keep_many([(gift_id, PersonData(name=row.name)) for gift_id, row in kept])
-    days: dict[tuple[UUID, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for _, row in kept:
-        day = days[campaign.id, clock.shanghai_date(row.paid_at).isoformat()]
-        day[0] += row.amount.minor
-        day[1] += 1
-        day[3] += 1
-    settlement.add_days(days)
-    return len(kept)
-
-
-def _insert_gifts(campaign: Campaign, gifts: Sequence[tuple[UUID, GiftRow]]) -> set[UUID]:
-    rows = [_gift(campaign, gift_id, row) for gift_id, row in gifts]
-    columns = list(rows[0])
-    returned = db.session.execute(
-        text(
-            f"INSERT INTO giving_gift ({', '.join(columns)}) SELECT * FROM unnest("  # noqa: S608  own names
-            + ", ".join(f"CAST(:{name} AS {_type(name)}[])" for name in columns)
-            + ") ON CONFLICT (channel, external_ref) DO NOTHING RETURNING id"
-        ),
-        {name: [row[name] for row in rows] for name in columns},
-    )
-    return set(returned.scalars())
-
-
-def _type(column: str) -> str:
-    return str(Gift.__table__.c[column].type.compile(db.engine.dialect))
-
-
-def _gift(campaign: Campaign, gift_id: UUID, row: GiftRow) -> dict[str, Any]:
-    """Return the columns of an imported gift. A name the platform already masks may be shown."""
-    message = _message(row.message)
+def _gift(row: GiftRow) -> WholeGift:
+    """Return an imported gift. A name the platform already masks may be shown."""
     is_masked = row.name.endswith("**")
-    return {
-        "id": gift_id,
-        "ref": references.gift_reference(),
-        "order_no": references.order_number(),
-        "token": references.secret_token(),
-        "idempotency_key": f"{CHANNEL}:{row.number}",
-        "body_hash": "",
-        "campaign_id": campaign.id,
-        "fund_id": campaign.fund_id,
-        "amount_fen": row.amount.minor,
-        "refunded_fen": 0,
-        "currency": row.amount.currency,
-        "channel": CHANNEL,
-        "external_ref": row.number,
-        "state": GiftState.PAID.value,
-        "display": (Display.MASKED if is_masked else Display.ANONYMOUS).value,
-        "display_name": row.name if is_masked else None,
-        "message": message or None,
-        "message_state": (MessageState.PENDING if message else MessageState.NONE).value,
-        "wants_fiscal_receipt": False,
-        "locale": "zh",
-        "created_at": row.paid_at,
-        "paid_at": row.paid_at,
-    }
+    return WholeGift(
+        channel=CHANNEL,
+        number=row.number,
+        amount=row.amount,
+        at=row.paid_at,
+        name=row.name,
+        display=Display.MASKED if is_masked else Display.ANONYMOUS,
+        display_name=row.name if is_masked else None,
+        message=_message(row.message),
+    )
 
 
 def _message(written: str) -> str:
