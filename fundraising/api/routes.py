@@ -261,7 +261,7 @@ def _opened(gift: Gift, asked: Mapping[str, Any]) -> dict[str, Any]:
     )
     pay: dict[str, Any] = {"kind": instruction.kind.value, "expires_at": _time(attempt.expires_at)}
     if instruction.kind.value == "jsapi":
-        adapter = payments.provider(attempt.provider)
+        adapter = payments.in_app_provider(attempt.provider)
         pay["params"] = adapter.jsapi_params(instruction.value, clock.now())
     else:
         pay["code_url" if instruction.kind.value == "qr" else "url"] = instruction.value

@@ -160,7 +160,7 @@ def _ways(attempt: Attempt, instruction: Instruction) -> dict[str, object]:
     elif instruction.kind is PayKind.REDIRECT:
         ways["address"] = f"{instruction.value}&redirect_url={_result_url(attempt.order_id)}"
     else:
-        adapter = payments.provider(attempt.provider)
+        adapter = payments.in_app_provider(attempt.provider)
         ways["bridge"] = adapter.jsapi_params(instruction.value, clock.now())
     return ways
 
@@ -232,7 +232,9 @@ def openid_return(order_no: str) -> ResponseReturnValue:
     if not expected or request.args.get("state") != expected:
         return redirect(url_for(".pay", order_no=order_no), 303)
     try:
-        session["openid"] = payments.provider("wechatpay").openid(request.args.get("code", ""))
+        session["openid"] = payments.in_app_provider("wechatpay").openid(
+            request.args.get("code", "")
+        )
     except (ProviderUnavailable, ProviderRejected):
         raise PaymentUnavailable from None
     return redirect(url_for(".pay", order_no=order_no), 303)
@@ -242,7 +244,7 @@ def _become_known(attempt: Attempt, order_no: str) -> ResponseReturnValue:
     session["oauth_state"] = references.secret_token()
     settings: Settings = current_app.extensions["settings"]
     back = f"{settings.public_url}/pay/{order_no}/openid"
-    adapter = payments.provider(attempt.provider)
+    adapter = payments.in_app_provider(attempt.provider)
     return redirect(adapter.openid_url(back, session["oauth_state"]), 302)
 
 

@@ -21,6 +21,7 @@ from fundraising.payments.errors import (
 )
 from fundraising.payments.models import Attempt, AttemptState
 from fundraising.payments.providers.base import (
+    InAppProvider,
     Instruction,
     OrderRequest,
     PayKind,
@@ -32,6 +33,7 @@ from fundraising.payments.providers.base import (
 from fundraising.references import order_number
 
 FIRST_QUERY = timedelta(seconds=10)
+IN_APP = frozenset({"wechatpay"})
 log = structlog.get_logger(__name__)
 
 
@@ -46,6 +48,20 @@ def provider(name: str) -> Provider:
     if found is None:
         raise ProductOff
     return found
+
+
+def in_app_provider(name: str) -> InAppProvider:
+    """Return a provider that knows people inside its app. Raises ProductOff."""
+    if name not in IN_APP:
+        raise ProductOff
+    return cast("InAppProvider", provider(name))
+
+
+def notify_url(name: str) -> str:
+    """Return the address at which a provider's notices are taken."""
+    settings: Settings = current_app.extensions["settings"]
+    last = "webhook" if name == "stripe" else "notify"
+    return f"{settings.public_url.rstrip('/')}/payments/{name}/{last}"
 
 
 def create_attempt(
@@ -84,7 +100,6 @@ def open_checkout(
         raise AttemptOver
     if attempt.instruction:
         return Instruction(PayKind(attempt.instruction["kind"]), attempt.instruction["value"])
-    settings: Settings = current_app.extensions["settings"]
     adapter = provider(attempt.provider)
     request = OrderRequest(
         merchant_ref=attempt.merchant_ref,
@@ -92,7 +107,7 @@ def open_checkout(
         amount=Money(attempt.amount_fen, attempt.currency),
         description=description,
         expires_at=attempt.expires_at,
-        notify_url=f"{settings.public_url.rstrip('/')}/payments/{attempt.provider}/notify",
+        notify_url=notify_url(attempt.provider),
         payer_openid=openid,
         client_ip=client_ip,
     )

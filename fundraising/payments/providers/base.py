@@ -1,14 +1,15 @@
 """What every payment provider is to us: one Protocol, its values, and its errors.
 
-The inbound half (``authenticate``, ``parse``) is pure: no network, no database. The outbound half may
-answer *unknown*, which never changes the state of money and is asked again.
+The inbound half (``authenticate``, ``parse``, ``read_bill``) is pure: no network, no database. The
+outbound half may answer *unknown*, which never changes the state of money and is asked again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 from fundraising.money import Money
 
@@ -35,11 +36,21 @@ class PayKind(StrEnum):
 
 
 class FactKind(StrEnum):
-    """What a provider can say about money."""
+    """What a provider can say about money, in the order in which facts of one set are applied.
+
+    ``REFUNDED`` and ``DISPUTED`` are money that left; ``RETURNED`` is money that came back after one of
+    them. ``REFUND_FAILED`` and ``REFUND_STUCK`` move nothing: the first is final, the second waits for a
+    person. ``REFUND_SEEN`` says only that a refund of that number exists and must be asked about.
+    """
 
     PAID = "paid"
     CLOSED = "closed"
+    REFUND_SEEN = "refund_seen"
     REFUNDED = "refunded"
+    REFUND_FAILED = "refund_failed"
+    REFUND_STUCK = "refund_stuck"
+    DISPUTED = "disputed"
+    RETURNED = "returned"
 
 
 class FactSource(StrEnum):
@@ -91,7 +102,12 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing a provider said. ``payer`` is the provider's own name for the person; hash it at once."""
+    """One thing a provider said, once per ``(provider, account, kind, fact_ref)``.
+
+    ``fact_ref`` is the provider's number of a payment, the number of a refund (ours where we asked for
+    it), or of a dispute. ``payment_ref`` is the provider's number of the payment that money left.
+    ``payer`` is the provider's own name for the person; hash it at once.
+    """
 
     provider: str
     account: str
@@ -102,6 +118,7 @@ class Fact:
     occurred_at: datetime
     source: FactSource
     payer: str | None = None
+    payment_ref: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +138,92 @@ class QueryResult:
 
     state: OrderState
     facts: list[Fact] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RefundRequest:
+    """Money to send back to where it came from. The same ``refund_no`` on every try, with the same values."""
+
+    refund_no: str
+    merchant_ref: str
+    payment_ref: str | None
+    amount: Money
+    total: Money
+    reason: str
+    notify_url: str
+
+
+class RefundState(StrEnum):
+    """What a provider says of a refund. Only ``SUCCEEDED`` and ``FAILED`` are final."""
+
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STUCK = "stuck"
+    NOT_EXIST = "not_exist"
+
+
+@dataclass(frozen=True)
+class RefundResult:
+    """The provider's answer about a refund, with the facts in it."""
+
+    state: RefundState
+    facts: list[Fact] = field(default_factory=list)
+
+
+class BillKind(StrEnum):
+    """A provider's daily files: what was traded, and every movement of our balance there."""
+
+    TRADE = "trade"
+    FUND_FLOW = "fund_flow"
+
+
+class BillStatus(StrEnum):
+    """Whether a day's file can be had. ``EMPTY`` is final: nothing happened that day."""
+
+    READY = "ready"
+    NOT_READY = "not_ready"
+    EMPTY = "empty"
+
+
+class RowKind(StrEnum):
+    """What a line of a bill is about."""
+
+    PAID = "paid"
+    REFUND = "refund"
+    FEE = "fee"
+    PAYOUT = "payout"
+    OTHER = "other"
+
+
+class BillRow(NamedTuple):
+    """A line of a bill; a plain tuple, because there may be a million of them.
+
+    ``minor`` is never negative. ``at`` is the instant as PostgreSQL reads it, with its offset. ``is_final``
+    is false where the line only says that something began (a refund that was accepted).
+    """
+
+    kind: RowKind
+    ref: str
+    merchant_ref: str
+    payment_ref: str
+    minor: int
+    at: str
+    payer: str = ""
+    is_final: bool = True
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a provider wants to hear after a notice."""
+
+    status: int
+    body: str = ""
+    mimetype: str = "application/json"
+
+
+class BillBroken(Exception):
+    """A bill whose form, hash or control totals do not hold: nothing of it is used."""
 
 
 class Rejected(Exception):
@@ -158,6 +261,14 @@ class Provider(Protocol):
     def account(self) -> str:
         """The merchant number there; part of every external key."""
 
+    @property
+    def bill_kinds(self) -> tuple[BillKind, ...]:
+        """The daily files it gives; none for channels without statements of their own."""
+
+    @property
+    def largest_notice(self) -> int:
+        """How many bytes a notice may have."""
+
     def open_order(self, order: OrderRequest) -> Instruction:
         """Open the order, or open it again; idempotent by ``merchant_ref``."""
 
@@ -167,11 +278,44 @@ class Provider(Protocol):
     def parse(self, raw: bytes) -> list[Fact]:
         """Read an authentic notice; an empty list means understood and of no matter. Raises Unparsable."""
 
+    def reply(self, status: int) -> Reply:
+        """Say in the provider's own words that a notice was kept (204) or refused (any other status)."""
+
     def query(self, merchant_ref: str) -> QueryResult:
         """Ask about an order. Raises ProviderUnavailable when the outcome is unknown."""
 
     def close(self, merchant_ref: str) -> CloseResult:
         """Close an unpaid order. Raises ProviderUnavailable when the outcome is unknown."""
+
+    def refund(self, request: RefundRequest) -> RefundResult:
+        """Send money back. Accepted is not refunded: read the state.
+
+        Raises:
+            ProviderUnavailable: unknown, or not possible at the moment; ask again with the same number.
+            ProviderRejected: refused for good; nothing moved under this number.
+        """
+
+    def query_refund(self, request: RefundRequest) -> RefundResult:
+        """Ask about a refund by its number. Raises ProviderUnavailable when the outcome is unknown."""
+
+    def fetch_bill(self, day: date, kind: BillKind, into: Path) -> BillStatus:
+        """Write a day's file, checked against its hash, to ``into``.
+
+        Raises:
+            ProviderUnavailable: no believable answer; ask again later.
+            BillBroken: the file is not what the provider announced.
+        """
+
+    def read_bill(self, file: Path, kind: BillKind) -> Iterator[BillRow]:
+        """Read a file line by line, in memory that does not grow with it; ends by checking its totals.
+
+        Raises:
+            BillBroken: a line makes no sense, or the control totals differ.
+        """
+
+
+class InAppProvider(Provider, Protocol):
+    """A provider whose app has a browser of its own in which people are known silently."""
 
     def jsapi_params(self, prepay_id: str, now: datetime) -> dict[str, str]:
         """Return what the bridge inside the app is given to pay."""

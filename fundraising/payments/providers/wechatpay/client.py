@@ -2,11 +2,12 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -14,6 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from fundraising import clock
 from fundraising.money import Money, MoneyError
 from fundraising.payments.providers.base import (
+    BillBroken,
+    BillKind,
+    BillRow,
+    BillStatus,
     CloseResult,
     Envelope,
     Fact,
@@ -27,10 +32,14 @@ from fundraising.payments.providers.base import (
     ProviderRejected,
     ProviderUnavailable,
     QueryResult,
+    RefundRequest,
+    RefundResult,
+    RefundState,
     Rejected,
+    Reply,
     Unparsable,
 )
-from fundraising.payments.providers.wechatpay import signing
+from fundraising.payments.providers.wechatpay import bills, refunds, signing
 
 PATHS = {
     Product.WECHATPAY_NATIVE: ("/v3/pay/transactions/native", "code_url", PayKind.QR),
@@ -48,6 +57,10 @@ STATES = {
     "REFUND": OrderState.PAID,
     "CLOSED": OrderState.CLOSED,
     "REVOKED": OrderState.CLOSED,
+}
+BILL_PATHS = {
+    BillKind.TRADE: "/v3/bill/tradebill?bill_date={day}&bill_type=ALL&tar_type=GZIP",
+    BillKind.FUND_FLOW: "/v3/bill/fundflowbill?bill_date={day}&account_type=BASIC&tar_type=GZIP",
 }
 MAX_ANSWER = 256 * 1024
 DESCRIPTION_LENGTH = 40
@@ -74,6 +87,8 @@ class WechatPay:
     app_secret: str = field(repr=False)
     http: httpx.Client = field(repr=False)
     name: str = "wechatpay"
+    bill_kinds: tuple[BillKind, ...] = (BillKind.TRADE, BillKind.FUND_FLOW)
+    largest_notice: int = 64 * 1024
 
     # ------------------------------------------------------------------ orders
 
@@ -223,7 +238,8 @@ class WechatPay:
         if plain.get("mchid") != self.account:
             raise Unparsable("another merchant")
         if expected == "refund":
-            return []
+            told = _instant(body.get("create_time")) if body.get("create_time") else clock.now()
+            return refunds.result(plain, self.account, FactSource.NOTICE, told).facts
         if plain.get("trade_state") != "SUCCESS":
             raise Unparsable("a success that is none")
         return [self._paid(plain, FactSource.NOTICE)]
@@ -241,8 +257,8 @@ class WechatPay:
                 provider=self.name,
                 account=self.account,
                 kind=FactKind.PAID,
-                fact_ref=_text(plain["transaction_id"]),
-                merchant_ref=_text(plain["out_trade_no"]),
+                fact_ref=refunds.text(plain["transaction_id"]),
+                merchant_ref=refunds.text(plain["out_trade_no"]),
                 amount=Money(total, currency),
                 occurred_at=_instant(plain["success_time"]),
                 source=source,
@@ -251,12 +267,91 @@ class WechatPay:
         except (KeyError, TypeError, ValueError, AttributeError, MoneyError) as bad:
             raise Unparsable("transaction") from bad
 
+    def reply(self, status: int) -> Reply:
+        """Answer 204 for kept; else a failure in the form the documentation asks for."""
+        if status == NO_CONTENT:
+            return Reply(status)
+        return Reply(status, '{"code":"FAIL","message":"refused"}')
+
+    # ------------------------------------------------------------------ refunds
+
+    def refund(self, request: RefundRequest) -> RefundResult:
+        """Send money back under our number; sent again after an unknown outcome it refunds nothing twice.
+
+        Raises:
+            ProviderUnavailable: unknown, or the balance is too low at the moment.
+            ProviderRejected: refused for good.
+        """
+        try:
+            answer = self._call("POST", refunds.PATH, refunds.body(request))
+        except ProviderRejected as refused:
+            if refused.code in refunds.LATER:
+                raise ProviderUnavailable(refused.code) from refused
+            raise
+        return self._refund(answer)
+
+    def query_refund(self, request: RefundRequest) -> RefundResult:
+        """Ask about a refund. Raises ProviderUnavailable when the outcome is unknown."""
+        try:
+            answer = self._call("GET", f"{refunds.PATH}/{quote(request.refund_no)}")
+        except ProviderRejected as refused:
+            if refused.code in ("RESOURCE_NOT_EXISTS", "REFUND_NOT_EXISTS"):
+                return RefundResult(RefundState.NOT_EXIST)
+            raise ProviderUnavailable(refused.code) from refused
+        return self._refund(answer)
+
+    def _refund(self, answer: Mapping[str, Any]) -> RefundResult:
+        try:
+            return refunds.result(answer, self.account, FactSource.QUERY, clock.now())
+        except Unparsable as bad:
+            raise ProviderUnavailable("an answer that makes no sense") from bad
+
+    # ------------------------------------------------------------------ bills
+
+    def fetch_bill(self, day: date, kind: BillKind, into: Path) -> BillStatus:
+        """Fetch a day's file: its address and hash first, then the file itself, unpacked and compared.
+
+        Raises:
+            ProviderUnavailable: no believable answer. BillBroken: not the file that was announced.
+        """
+        try:
+            told = self._call("GET", BILL_PATHS[kind].format(day=day.isoformat()))
+        except ProviderRejected as refused:
+            if refused.code == "NO_STATEMENT_EXIST":
+                return BillStatus.EMPTY
+            if refused.code == "STATEMENT_CREATING":
+                return BillStatus.NOT_READY
+            raise ProviderUnavailable(refused.code) from refused
+        url, announced = str(told.get("download_url", "")), str(told.get("hash_value", ""))
+        parts, ours = urlsplit(url), urlsplit(self.base_url)
+        if (parts.scheme, parts.netloc) != (ours.scheme, ours.netloc):
+            raise BillBroken("the file's address is at another host")
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        try:
+            with self.http.stream("GET", url, headers=self._headers("GET", target)) as answer:
+                if not answer.is_success:
+                    raise ProviderUnavailable(f"status {answer.status_code}")
+                bills.unpack(answer.iter_raw(), into, announced)
+        except httpx.HTTPError as broken:
+            raise ProviderUnavailable(type(broken).__name__) from broken
+        return BillStatus.READY
+
+    def read_bill(self, file: Path, kind: BillKind) -> Iterator[BillRow]:
+        """Read a file line by line. Raises BillBroken."""
+        if kind is BillKind.TRADE:
+            return bills.read_trade(file, self.account)
+        return bills.read_fund_flow(file)
+
     # ------------------------------------------------------------------ calls
 
     def _call(
         self, method: str, target: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
+        answer = self._send(method, self.base_url + target, self._headers(method, target, raw), raw)
+        return self._believed(answer)
+
+    def _headers(self, method: str, target: str, raw: bytes = b"") -> dict[str, str]:
         now = clock.now()
         headers = {
             "Accept": "application/json",
@@ -278,8 +373,7 @@ class WechatPay:
         )
         if public_key is not None:
             headers["Wechatpay-Serial"] = public_key
-        answer = self._send(method, self.base_url + target, headers, raw)
-        return self._believed(answer)
+        return headers
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], raw: bytes
@@ -316,12 +410,6 @@ class WechatPay:
         ):
             raise ProviderUnavailable(code or f"status {answer.status_code}")
         raise ProviderRejected(code, str(body.get("message", "")))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= 64:
-        raise Unparsable("a reference")
-    return value
 
 
 def _instant(value: Any) -> datetime:
