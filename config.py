@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SIMULATOR_MARK = "SIMULATOR"
+DEMO_MARK = "演示"
 MIN_SECRET_LENGTH = 32
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -128,6 +129,14 @@ class Settings(BaseSettings):
         description="Development: address of the simulator's cashier, linked from the pay page.",
     )
 
+    bank_account_number: str = Field(
+        default="", description="Number of the chapter's account; empty turns bank transfers off."
+    )
+    bank_account_name: str = Field(
+        default="", description="Holder of the account, as the bank writes it."
+    )
+    bank_name: str = Field(default="", description="Name of the bank and its branch.")
+
     @property
     def is_production(self) -> bool:
         """Whether real donors may be giving."""
@@ -174,6 +183,10 @@ class Settings(BaseSettings):
             (
                 pays and bool(loopback),
                 f"payment provider addresses must be public https: {loopback}",
+            ),
+            (
+                DEMO_MARK in self.bank_account_name + self.bank_name,
+                "BANK_* are of the demonstration",
             ),
             (pays and simulated, "WECHATPAY_* are keys of the simulator"),
             (bool(self.wechatpay_simulator_url), "WECHATPAY_SIMULATOR_URL is set"),

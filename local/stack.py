@@ -27,6 +27,11 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 STEADY_SECONDS = 20.0
 LOG_BYTES = 5 * 1024 * 1024
 WEB_WORKERS, WEB_THREADS = 2, 8
+DEMO_ACCOUNT = {
+    "BANK_ACCOUNT_NUMBER": "0000000000000001314",
+    "BANK_ACCOUNT_NAME": "承德市红十字会（演示）",
+    "BANK_NAME": "演示银行承德分行",
+}
 
 
 class StackFailed(Exception):
@@ -180,7 +185,7 @@ class Stack:
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
         }
-        return {**values, **self.env}
+        return {**values, **DEMO_ACCOUNT, **self.env}
 
     def _secret(self) -> str:
         file = self.folder / "secret"

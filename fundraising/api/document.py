@@ -91,7 +91,9 @@ def _checkout() -> dict[str, Any]:
         "campaign": {"type": "string"},
         "amount_fen": FEN,
         "currency": {"const": "CNY"},
-        "channel": {"enum": ["wechatpay.native", "wechatpay.jsapi", "wechatpay.h5"]},
+        "channel": {
+            "enum": ["wechatpay.native", "wechatpay.jsapi", "wechatpay.h5", "bank.transfer"]
+        },
         "display": {"enum": ["anonymous", "masked", "full"]},
         "name": {"type": "string"},
         "message": {"type": "string", "maxLength": 60},

@@ -263,6 +263,8 @@ def _opened(gift: Gift, asked: Mapping[str, Any]) -> dict[str, Any]:
     if instruction.kind.value == "jsapi":
         adapter = payments.in_app_provider(attempt.provider)
         pay["params"] = adapter.jsapi_params(instruction.value, clock.now())
+    elif instruction.kind.value == "transfer":
+        pay |= {"code": instruction.value, "account": attempt.account}
     else:
         pay["code_url" if instruction.kind.value == "qr" else "url"] = instruction.value
     return {"order_no": gift.order_no, "token": gift.token, "pay": pay}

@@ -47,7 +47,7 @@ class DonateForm(FlaskForm):
         choices=[("no", _l("I do not need one")), ("yes", _l("Please issue one"))],
         default="no",
     )
-    product = HiddenField()
+    product = RadioField(_l("How would you like to give?"), validate_choice=False)
     consent = BooleanField(
         _l("I have read what this campaign is for and how my data is used."),
         validators=[InputRequired(_l("Please agree before you give."))],

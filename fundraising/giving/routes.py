@@ -25,12 +25,13 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError
 from fundraising.extensions import limiter
-from fundraising.giving import queries, service
+from fundraising.giving import queries, service, ways
 from fundraising.giving.forms import DonateForm
 from fundraising.giving.models import Display, Gift
 from fundraising.giving.service import StartGift
 from fundraising.i18n import language
 from fundraising.payments import service as payments
+from fundraising.payments import transfer_codes
 from fundraising.payments.errors import AttemptOver, PaymentUnavailable
 from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import (
@@ -112,7 +113,12 @@ def _prefill(form: DonateForm, campaign: Campaign) -> None:
 def _form_page(form: DonateForm, campaign: Campaign, status: int = 200) -> ResponseReturnValue:
     unpaid = _unpaid(campaign) if request.method == "GET" else None
     page = render_template(
-        "giving/donate.html", form=form, campaign=campaign, demo=campaign.is_demo, unpaid=unpaid
+        "giving/donate.html",
+        form=form,
+        campaign=campaign,
+        demo=campaign.is_demo,
+        unpaid=unpaid,
+        ways=ways.offered(),
     )
     return _not_kept(page, status)
 
@@ -143,26 +149,43 @@ def pay(order_no: str) -> ResponseReturnValue:
         return _not_kept(page, int(away.status))
     except AttemptOver:
         return _not_kept(render_template("giving/pay_over.html", **values))
+    if instruction.kind is PayKind.TRANSFER:
+        return _not_kept(
+            render_template("giving/pay_transfer.html", **values, **_transfer(instruction))
+        )
     return _not_kept(render_template("giving/pay.html", **values, **_ways(attempt, instruction)))
+
+
+def _transfer(instruction: Instruction) -> dict[str, object]:
+    """Return what a donor types at the bank."""
+    adapter = payments.provider(Product.BANK_TRANSFER.provider)
+    return {
+        "bank": adapter,
+        "code": transfer_codes.shown(instruction.value),
+        "others": [way for way in ways.offered() if way.provider != adapter.name],
+    }
 
 
 def _ways(attempt: Attempt, instruction: Instruction) -> dict[str, object]:
     """Return what the payment page needs for an instruction."""
     settings: Settings = current_app.extensions["settings"]
     simulator = settings.wechatpay_simulator_url.rstrip("/")
-    ways: dict[str, object] = {"kind": instruction.kind.value}
+    shown: dict[str, object] = {
+        "kind": instruction.kind.value,
+        "others": [way for way in ways.offered() if way.provider != attempt.provider],
+    }
     if simulator:
-        ways["cashier"] = (
+        shown["cashier"] = (
             f"{simulator}/cashier/{attempt.merchant_ref}?return={_result_url(attempt.order_id)}"
         )
     if instruction.kind is PayKind.QR:
-        ways["qr"] = data_uri(instruction.value)
+        shown["qr"] = data_uri(instruction.value)
     elif instruction.kind is PayKind.REDIRECT:
-        ways["address"] = f"{instruction.value}&redirect_url={_result_url(attempt.order_id)}"
+        shown["address"] = f"{instruction.value}&redirect_url={_result_url(attempt.order_id)}"
     else:
         adapter = payments.in_app_provider(attempt.provider)
-        ways["bridge"] = adapter.jsapi_params(instruction.value, clock.now())
-    return ways
+        shown["bridge"] = adapter.jsapi_params(instruction.value, clock.now())
+    return shown
 
 
 def _result_url(gift_id: UUID) -> str:
@@ -205,7 +228,11 @@ def result(order_no: str) -> ResponseReturnValue:
     if gift.is_paid and is_own:
         return redirect(url_for(".thanks", token=gift.token), 303)
     page = render_template(
-        "giving/result.html", gift=gift, campaign=campaign, demo=campaign.is_demo
+        "giving/result.html",
+        gift=gift,
+        campaign=campaign,
+        demo=campaign.is_demo,
+        is_transfer=gift.channel == Product.BANK_TRANSFER.provider,
     )
     return _not_kept(page)
 
@@ -255,14 +282,7 @@ def _openid() -> str | None:
 
 def _product(asked: str | None) -> Product:
     """Return the way to pay: the one asked for, else the one this browser can do."""
-    if asked in {product.value for product in Product}:
-        return Product(asked)
-    agent = (request.user_agent.string or "").lower()
-    if "micromessenger" in agent:
-        return Product.WECHATPAY_JSAPI
-    if "mobile" in agent or "android" in agent or "iphone" in agent:
-        return Product.WECHATPAY_H5
-    return Product.WECHATPAY_NATIVE
+    return ways.chosen(asked, request.user_agent.string or "")
 
 
 def _remember(gift: Gift) -> None:

@@ -3,19 +3,16 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
-from flask import current_app
 from sqlalchemy import select
 
-from config import Settings
 from fundraising import clock, references
 from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.errors import CampaignNotOpen
 from fundraising.database import db
-from fundraising.giving import people
+from fundraising.giving import people, ways
 from fundraising.giving.errors import AmountRefused, GiftNotFound, IdempotencyConflict
 from fundraising.giving.models import Display, Gift, GiftState, MessageState
 from fundraising.giving.people import PersonData
@@ -85,6 +82,7 @@ def start_gift(asked: StartGift) -> Gift:
     message = people.clean_message(asked.message)
     email = normal_address(asked.email) if asked.email.strip() else ""
     now = clock.now()
+    expires_at = now + ways.order_time(asked.product)
     gift = Gift(
         ref=references.gift_reference(),
         order_no=references.order_number(),
@@ -104,14 +102,12 @@ def start_gift(asked: StartGift) -> Gift:
         locale=asked.locale,
         consent_at=now,
         created_at=now,
-        expires_at=now + _order_time(),
+        expires_at=expires_at,
     )
     db.session.add(gift)
     db.session.flush()
     people.keep(gift.id, PersonData(name, email))
-    payments.create_attempt(
-        gift.id, asked.product, asked.amount, now + _order_time(), gift.order_no
-    )
+    payments.create_attempt(gift.id, asked.product, asked.amount, expires_at, gift.order_no)
     return gift
 
 
@@ -137,7 +133,8 @@ def try_again(gift: Gift, product: Product) -> Attempt:
     is_usable = latest is not None and latest.is_live and latest.expires_at > now
     if latest is not None and is_usable and latest.product == product:
         return latest
-    locked.state, locked.expires_at = GiftState.CREATED, now + _order_time()
+    locked.state, locked.expires_at = GiftState.CREATED, now + ways.order_time(product)
+    locked.channel = product.provider
     db.session.flush()
     return payments.create_attempt(locked.id, product, Money(locked.amount_fen), locked.expires_at)
 
@@ -169,8 +166,3 @@ def moderate(gift_id: UUID, actor_id: UUID, *, is_approved: bool) -> None:
 def _by_key(key: str) -> Gift | None:
     query = select(Gift).where(Gift.idempotency_key == key[:KEY_LENGTH])
     return db.session.execute(query).scalar_one_or_none()
-
-
-def _order_time() -> timedelta:
-    settings: Settings = current_app.extensions["settings"]
-    return timedelta(minutes=settings.order_minutes)

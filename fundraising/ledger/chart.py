@@ -20,11 +20,13 @@ PROGRAMME_COST = "5101"
 ADMIN_COST = "5201"
 FUNDRAISING_COST = "5301"
 
-_CLEARING = {"wechatpay": "1009.01", "gongyibao": "1009.02"}
+_CLEARING = {"wechatpay": "1009.01", "gongyibao": "1009.02", "bank": BANK}
 
 
 def clearing(provider: str) -> str:
     """Return the account where a provider's money waits for the bank statement.
+
+    A transfer waits nowhere: only the statement tells of it, so it is in the bank account already.
 
     Raises:
         KeyError: the chart has no account for that provider.

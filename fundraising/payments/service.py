@@ -13,6 +13,7 @@ from config import Settings
 from fundraising import clock
 from fundraising.database import db, transaction
 from fundraising.money import Money
+from fundraising.payments import transfer_codes
 from fundraising.payments.errors import (
     AttemptNotFound,
     AttemptOver,
@@ -67,17 +68,24 @@ def notify_url(name: str) -> str:
 def create_attempt(
     order_id: UUID, product: Product, amount: Money, expires_at: datetime, reference: str = ""
 ) -> Attempt:
-    """Write an attempt to collect ``amount`` for an order, with its own number at the provider."""
+    """Write an attempt to collect ``amount`` for an order, with its own number at the provider.
+
+    A transfer has a code that people can type, and nobody is asked about it before its time is over.
+    """
+    if product.is_transfer:
+        reference, query_due_at = transfer_codes.new(), expires_at
+    else:
+        reference, query_due_at = reference or order_number(), clock.now() + FIRST_QUERY
     attempt = Attempt(
         order_id=order_id,
         provider=product.provider,
         account=provider(product.provider).account,
         product=product,
-        merchant_ref=reference or order_number(),
+        merchant_ref=reference,
         amount_fen=amount.minor,
         currency=amount.currency,
         expires_at=expires_at,
-        query_due_at=clock.now() + FIRST_QUERY,
+        query_due_at=query_due_at,
     )
     db.session.add(attempt)
     db.session.flush()
@@ -173,7 +181,12 @@ def ask_now(order_id: UUID) -> None:
     db.session.execute(
         text(
             "UPDATE payment_attempt SET query_due_at = least(query_due_at, :now) "
-            "WHERE order_id = :order_id AND state IN ('created', 'pending') AND query_due_at IS NOT NULL"
+            "WHERE order_id = :order_id AND state IN ('created', 'pending') AND query_due_at IS NOT NULL "
+            "AND product <> ALL(:silent)"
         ),
-        {"now": clock.now(), "order_id": order_id},
+        {
+            "now": clock.now(),
+            "order_id": order_id,
+            "silent": [product.value for product in Product if product.is_transfer],
+        },
     )

@@ -20,11 +20,17 @@ class Product(StrEnum):
     WECHATPAY_NATIVE = "wechatpay.native"
     WECHATPAY_JSAPI = "wechatpay.jsapi"
     WECHATPAY_H5 = "wechatpay.h5"
+    BANK_TRANSFER = "bank.transfer"
 
     @property
     def provider(self) -> str:
         """The name of the provider."""
         return self.value.partition(".")[0]
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether the donor sends the money alone: it takes days, and nobody can be asked about it."""
+        return self is Product.BANK_TRANSFER
 
 
 class PayKind(StrEnum):
@@ -33,6 +39,7 @@ class PayKind(StrEnum):
     QR = "qr"
     REDIRECT = "redirect"
     JSAPI = "jsapi"
+    TRANSFER = "transfer"
 
 
 class FactKind(StrEnum):

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.x509 import load_pem_x509_certificate
 
 from config import Settings
+from fundraising.payments.providers.bank import BankTransfer
 from fundraising.payments.providers.base import Provider
 from fundraising.payments.providers.wechatpay import WechatPay
 
@@ -23,11 +24,23 @@ def build(settings: Settings) -> dict[str, Provider]:
     """Return the providers by name.
 
     Raises:
-        BadProviderSettings: WECHATPAY_MCHID is set and something else is missing or malformed.
+        BadProviderSettings: a provider is set and something else it needs is missing or malformed.
     """
-    if not settings.wechatpay_mchid:
-        return {}
-    return {"wechatpay": _wechatpay(settings)}
+    found: dict[str, Provider] = {}
+    if settings.wechatpay_mchid:
+        found["wechatpay"] = _wechatpay(settings)
+    if settings.bank_account_number:
+        found["bank"] = _bank(settings)
+    return found
+
+
+def _bank(settings: Settings) -> BankTransfer:
+    number = "".join(settings.bank_account_number.split())
+    if not settings.bank_account_name or not settings.bank_name:
+        raise BadProviderSettings("BANK_ACCOUNT_NAME and BANK_NAME go with BANK_ACCOUNT_NUMBER")
+    if not number.replace("-", "").isalnum():
+        raise BadProviderSettings("BANK_ACCOUNT_NUMBER is no account number")
+    return BankTransfer(number, settings.bank_account_name, settings.bank_name)
 
 
 def _wechatpay(settings: Settings) -> WechatPay:
