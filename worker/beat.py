@@ -20,6 +20,7 @@ SCHEDULE = {
     "fold": {"task": "maintenance.fold", "schedule": schedule(5.0)},
     "check-books": {"task": "maintenance.check_books", "schedule": schedule(600.0)},
     "tidy": {"task": "maintenance.tidy", "schedule": crontab(hour="1", minute="20")},
+    "plan-receipts": {"task": "receipts.plan", "schedule": crontab(hour="1", minute="40")},
 }
 log = structlog.get_logger(__name__)
 app.conf.beat_schedule = {

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
     Kind.ISSUE_RECEIPT: receipts.handle,
+    Kind.ISSUE_PERIOD_RECEIPT: receipts.handle_period,
+    Kind.FOLLOW_REFUND: receipts.follow_refund,
     Kind.SEND_MAIL: mail.deliver,
 }
 
@@ -100,3 +102,9 @@ def tidy() -> None:
     with transaction():
         mail.forget_old()
         inbox.purge()
+
+
+def plan_receipts() -> None:
+    """Plan the receipts of months and years that are over."""
+    with transaction():
+        receipts.plan_periods()

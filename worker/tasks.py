@@ -69,6 +69,13 @@ def tidy() -> None:
         handlers.tidy()
 
 
+@_task("receipts.plan", Queue.RECEIPTS)
+def plan_receipts() -> None:
+    """Receipts by month and year, once a day."""
+    with flask_app.app_context():
+        handlers.plan_receipts()
+
+
 RING = {
     Queue.MONEY: drain_money,
     Queue.RECEIPTS: drain_receipts,

@@ -27,6 +27,13 @@ class AmountRefused(Invalid):
     message = _l("This amount cannot be given here.")
 
 
+class AddressNeeded(Invalid):
+    """A receipt by month or year has to go somewhere."""
+
+    code = "address_needed"
+    message = _l("A receipt by month or year goes to your e-mail address. Please write it.")
+
+
 class NameRefused(Invalid):
     """A name is wanted in public and none was written."""
 

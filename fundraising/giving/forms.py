@@ -9,8 +9,8 @@ from wtforms.validators import InputRequired, Length, ValidationError
 from fundraising.campaigns.models import Campaign
 from fundraising.errors import DomainError
 from fundraising.giving import people
-from fundraising.giving.errors import TextRefused
-from fundraising.giving.models import Display
+from fundraising.giving.errors import AddressNeeded, TextRefused
+from fundraising.giving.models import PERIOD_RULES, Display, ReceiptRule
 from fundraising.i18n import fen_short
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.mail.service import normal_address
@@ -42,6 +42,17 @@ class DonateForm(FlaskForm):
         _l("A few words (shown after somebody has read them)"), filters=[_strip]
     )
     email = StringField(_l("E-mail (for your receipt; not needed)"), filters=[_strip])
+    receipt_rule = RadioField(
+        _l("When would you like our receipt confirmation?"),
+        choices=[
+            (ReceiptRule.AT_ONCE.value, _l("At once")),
+            (ReceiptRule.MONTHLY.value, _l("One for each month")),
+            (ReceiptRule.YEARLY.value, _l("One for each year")),
+            (ReceiptRule.ON_REQUEST.value, _l("Only when I ask for it")),
+        ],
+        default=ReceiptRule.AT_ONCE.value,
+        validate_choice=False,
+    )
     fiscal = RadioField(
         _l("Fiscal receipt (公益事业捐赠统一票据)"),
         choices=[("no", _l("I do not need one")), ("yes", _l("Please issue one"))],
@@ -64,6 +75,12 @@ class DonateForm(FlaskForm):
             return Money.parse_yuan(self.own_amount.data or self.preset.data or "")
         except MoneyError:
             return None
+
+    @property
+    def rule(self) -> ReceiptRule:
+        """The receipt wanted; at once when none was chosen."""
+        asked = self.receipt_rule.data
+        return ReceiptRule(asked) if asked in set(ReceiptRule) else ReceiptRule.AT_ONCE
 
     def validate_own_amount(self, field: StringField) -> None:
         """An amount is needed, canonical and within what the campaign takes."""
@@ -113,6 +130,8 @@ class DonateForm(FlaskForm):
                 normal_address(field.data)
         except DomainError as refused:
             raise ValidationError(refused.message) from None
+        if not field.data and self.rule in PERIOD_RULES:
+            raise ValidationError(AddressNeeded.message)
 
 
 class FindForm(FlaskForm):

@@ -14,7 +14,7 @@ from fundraising.database import db, transaction
 from fundraising.equipment import queries as equipment
 from fundraising.extensions import limiter
 from fundraising.funds import queries as funds
-from fundraising.giving import people, queries, service
+from fundraising.giving import panels, people, queries, service
 from fundraising.giving.forms import CodeForm, DisplayForm, FindForm
 from fundraising.giving.models import Display, FindCode, Gift
 from fundraising.giving.routes import _not_kept, _secret, device
@@ -43,6 +43,7 @@ def trace(token: str) -> ResponseReturnValue:
         demo=campaign.is_demo,
         trace=traced,
         places=places,
+        panels=panels.panels(gift),
         has_person=bool(people.read(gift.id).name or people.read(gift.id).email),
         form=DisplayForm(display=gift.display),
     )

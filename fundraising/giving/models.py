@@ -42,6 +42,18 @@ class Display(StrEnum):
     FULL = "full"
 
 
+class ReceiptRule(StrEnum):
+    """When a donor wants a receipt confirmation; a month's or a year's goes to the donor's address."""
+
+    AT_ONCE = "at_once"
+    MONTHLY = "monthly"
+    YEARLY = "yearly"
+    ON_REQUEST = "on_request"
+
+
+PERIOD_RULES = (ReceiptRule.MONTHLY, ReceiptRule.YEARLY)
+
+
 class MessageState(StrEnum):
     """A message is public only after payment and a person's look."""
 
@@ -60,6 +72,20 @@ class Gift(Base):
         CheckConstraint("amount_fen > 0", name="amount_positive"),
         CheckConstraint("0 <= refunded_fen AND refunded_fen <= amount_fen", name="refund_within"),
         CheckConstraint("display IN ('anonymous', 'masked', 'full')", name="display_known"),
+        CheckConstraint(
+            "receipt_rule IN ('at_once', 'monthly', 'yearly', 'on_request')",
+            name="receipt_rule_known",
+        ),
+        CheckConstraint(
+            "receipt_group IS NOT NULL OR receipt_rule IN ('at_once', 'on_request')",
+            name="receipt_period_has_group",
+        ),
+        Index(
+            "ix_giving_gift_receipt_period",
+            "receipt_rule",
+            "paid_at",
+            postgresql_where=text("receipt_rule IN ('monthly', 'yearly') AND paid_at IS NOT NULL"),
+        ),
         Index(
             "ix_giving_gift_public",
             "campaign_id",
@@ -93,6 +119,8 @@ class Gift(Base):
     message: Mapped[str | None]
     message_state: Mapped[str] = mapped_column(default=MessageState.NONE)
     wants_fiscal_receipt: Mapped[bool] = mapped_column(default=False)
+    receipt_rule: Mapped[str] = mapped_column(default=ReceiptRule.AT_ONCE)
+    receipt_group: Mapped[str | None]
     locale: Mapped[str] = mapped_column(String(2), default="zh")
     consent_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
@@ -103,6 +131,11 @@ class Gift(Base):
     def is_paid(self) -> bool:
         """Whether the money has come in."""
         return self.paid_at is not None
+
+    @property
+    def kept_fen(self) -> int:
+        """What is left after refunds."""
+        return self.amount_fen - self.refunded_fen
 
 
 class Person(Base):

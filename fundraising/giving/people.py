@@ -12,7 +12,7 @@ from sqlalchemy import text
 from fundraising import clock, sealing
 from fundraising.database import db
 from fundraising.giving.errors import NameRefused, TextRefused
-from fundraising.giving.models import Display, Gift, MessageState, Person
+from fundraising.giving.models import Display, Gift, MessageState, Person, ReceiptRule
 
 MAX_NAME = 40
 MAX_MESSAGE = 60
@@ -114,12 +114,19 @@ def read(gift_id: UUID) -> PersonData:
     return PersonData(data["name"], data["email"])
 
 
+def group(name: str, email: str) -> str:
+    """Return a keyed hash that is the same for gifts of one donor: same address, same name."""
+    return sealing.fingerprint("receipt-group", f"{email.casefold()}\n{name}")
+
+
 def erase(gift: Gift) -> None:
     """Destroy the person's key and take name and message from public view; the gift stays in the books."""
     row = db.session.get(Person, gift.id)
     if row is not None:
         row.wrapped_key, row.erased_at, row.has_email, row.sealed = None, clock.now(), False, b""
     gift.display, gift.display_name = Display.ANONYMOUS, None
+    if gift.receipt_group is not None:
+        gift.receipt_rule, gift.receipt_group = ReceiptRule.ON_REQUEST, None
     gift.message, gift.message_state = None, MessageState.NONE
     db.session.flush()
 

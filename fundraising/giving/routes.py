@@ -92,6 +92,7 @@ def _start(form: DonateForm, slug: str) -> Gift:
         message=form.message.data or "",
         wants_fiscal_receipt=form.fiscal.data == "yes",
         locale=language(),
+        receipt_rule=form.rule,
     )
     try:
         with transaction():

@@ -13,8 +13,20 @@ from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.errors import CampaignNotOpen
 from fundraising.database import db
 from fundraising.giving import people, ways
-from fundraising.giving.errors import AmountRefused, GiftNotFound, IdempotencyConflict
-from fundraising.giving.models import Display, Gift, GiftState, MessageState
+from fundraising.giving.errors import (
+    AddressNeeded,
+    AmountRefused,
+    GiftNotFound,
+    IdempotencyConflict,
+)
+from fundraising.giving.models import (
+    PERIOD_RULES,
+    Display,
+    Gift,
+    GiftState,
+    MessageState,
+    ReceiptRule,
+)
 from fundraising.giving.people import PersonData
 from fundraising.mail.service import normal_address
 from fundraising.money import Money
@@ -40,6 +52,7 @@ class StartGift:
     message: str = ""
     wants_fiscal_receipt: bool = False
     locale: str = "zh"
+    receipt_rule: ReceiptRule = ReceiptRule.AT_ONCE
 
     def body_hash(self) -> str:
         """Return a hash of what is asked for, apart from the key."""
@@ -53,6 +66,7 @@ class StartGift:
             self.email,
             self.message,
             self.wants_fiscal_receipt,
+            self.receipt_rule,
         ]
         return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
@@ -61,7 +75,7 @@ def start_gift(asked: StartGift) -> Gift:
     """Write a gift and its first attempt to be paid; the same key and body again is the same gift.
 
     Raises:
-        CampaignNotOpen, AmountRefused, NameRefused, TextRefused, AddressRefused: as they say.
+        CampaignNotOpen, AmountRefused, NameRefused, TextRefused, AddressRefused, AddressNeeded: as they say.
         IdempotencyConflict: the key was used for another gift.
         IntegrityError: the same form arrived twice at one moment; asking again finds the gift.
     """
@@ -81,6 +95,9 @@ def start_gift(asked: StartGift) -> Gift:
     name = people.clean(asked.name, people.MAX_NAME)
     message = people.clean_message(asked.message)
     email = normal_address(asked.email) if asked.email.strip() else ""
+    is_period = asked.receipt_rule in PERIOD_RULES
+    if is_period and not email:
+        raise AddressNeeded
     now = clock.now()
     expires_at = now + ways.order_time(asked.product)
     gift = Gift(
@@ -99,6 +116,8 @@ def start_gift(asked: StartGift) -> Gift:
         message=message or None,
         message_state=MessageState.PENDING if message else MessageState.NONE,
         wants_fiscal_receipt=asked.wants_fiscal_receipt,
+        receipt_rule=asked.receipt_rule,
+        receipt_group=people.group(name, email) if is_period else None,
         locale=asked.locale,
         consent_at=now,
         created_at=now,

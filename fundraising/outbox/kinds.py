@@ -16,10 +16,14 @@ class Kind(StrEnum):
     """What is to be done."""
 
     ISSUE_RECEIPT = "receipts.issue"
+    ISSUE_PERIOD_RECEIPT = "receipts.issue_period"
+    FOLLOW_REFUND = "receipts.follow_refund"
     SEND_MAIL = "mail.send"
 
 
 QUEUE_OF = {
     Kind.ISSUE_RECEIPT: Queue.RECEIPTS,
+    Kind.ISSUE_PERIOD_RECEIPT: Queue.RECEIPTS,
+    Kind.FOLLOW_REFUND: Queue.RECEIPTS,
     Kind.SEND_MAIL: Queue.MAIL,
 }

@@ -15,3 +15,17 @@ class NotPaidYet(DomainError):
 
     code = "not_paid_yet"
     message = _l("There is no receipt yet: the gift has not been paid.")
+
+
+class AlreadyVoid(DomainError):
+    """The gift is on no receipt that stands."""
+
+    code = "already_void"
+    message = _l("There is no valid receipt for this gift.")
+
+
+class PeriodReceipt(DomainError):
+    """A receipt that lists several gifts is for its own address only, which its donor has by mail."""
+
+    code = "period_receipt"
+    message = _l("This gift is on a receipt with others. It was sent to the address on file.")

@@ -4,14 +4,17 @@ from flask import Blueprint, Response, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from fundraising.access import public
-from fundraising.database import db, transaction
+from fundraising.database import transaction
+from fundraising.errors import DomainError
 from fundraising.extensions import limiter
+from fundraising.giving import panels
 from fundraising.giving import queries as gifts
-from fundraising.giving.models import Gift
+from fundraising.giving.models import Gift, ReceiptRule
+from fundraising.giving.panels import Panel
 from fundraising.giving.routes import device
 from fundraising.i18n import gettext as _
-from fundraising.receipts import service
-from fundraising.receipts.errors import NotPaidYet, ReceiptNotFound
+from fundraising.receipts import letters, papers, queries, service
+from fundraising.receipts.errors import NotPaidYet, PeriodReceipt, ReceiptNotFound
 from fundraising.receipts.models import Receipt
 from fundraising.references import secret_token
 
@@ -23,17 +26,45 @@ bp = Blueprint("receipts", __name__)
 @limiter.limit("60 per minute")
 def show(token: str, form: str) -> ResponseReturnValue:
     """Send the donor's receipt; until it is issued, say so."""
-    gift = gifts.by_token(token)
-    receipt = service.find_valid(gift.id)
-    if receipt is None:
-        raise (ReceiptNotFound if gift.external_ref else NotPaidYet)
-    data = service.pdf(receipt) if form == "pdf" else service.png(receipt)
+    receipt = queries.find_by_token(token) or _of_gift(token)
+    if receipt.period and form == "png":  # a list may be longer than a picture
+        raise ReceiptNotFound
+    data = papers.pdf(receipt) if form == "pdf" else papers.png(receipt)
     mime = "application/pdf" if form == "pdf" else "image/png"
     response = Response(data, mimetype=mime)
     response.headers["Content-Disposition"] = f'inline; filename="{receipt.label}.{form}"'
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
     return response
+
+
+def _of_gift(token: str) -> Receipt:
+    """Return the receipt of a gift alone. One that lists others is not given to whoever holds one gift:
+    somebody else could have given with the same address to read the list."""
+    gift = gifts.by_token(token)
+    receipt = queries.find_valid(gift.id)
+    if receipt is None:
+        raise (ReceiptNotFound if gift.external_ref else NotPaidYet)
+    if receipt.period:
+        raise PeriodReceipt
+    return receipt
+
+
+@bp.post("/receipts/<token>/request")
+@public
+@limiter.limit("10 per minute", key_func=device)
+def request_one(token: str) -> ResponseReturnValue:
+    """Issue the receipt of a gift now, whatever rule was chosen when it was given."""
+    gift = gifts.by_token(token)
+    try:
+        with transaction():
+            letters.send(service.issue(gift.id), gift)
+    except DomainError as refused:
+        flash(str(refused.message), "error")
+    else:
+        flash(_("Your receipt is here."), "ok")
+    return redirect(url_for("mine.trace", token=token), 303)
 
 
 @bp.post("/receipts/<token>/send")
@@ -43,8 +74,8 @@ def send(token: str) -> ResponseReturnValue:
     """Send the receipt again to the address on file."""
     gift = gifts.by_token(token)
     with transaction():
-        receipt = service.find_valid(gift.id)
-        is_sent = receipt is not None and service.send(receipt, gift, secret_token())
+        receipt = queries.find_valid(gift.id)
+        is_sent = receipt is not None and letters.send(receipt, gift, secret_token())
     flash(_("The letter is on its way.") if is_sent else _("There is no address on file."), "ok")
     return redirect(url_for("mine.trace", token=token), 303)
 
@@ -53,13 +84,13 @@ def send(token: str) -> ResponseReturnValue:
 @public
 @limiter.limit("60 per minute")
 def verify(code: str) -> ResponseReturnValue:
-    """Say whether a receipt is ours, and what it confirms; names as their donors chose."""
-    receipt = service.find_by_code(code)
-    gift: Gift | None = db.session.get(Gift, receipt.gift_id) if receipt else None
-    status = 200 if receipt else 404
-    return render_template(
-        "receipts/verify.html", receipt=receipt, gift=gift, code=code[:20]
-    ), status
+    """Say whether a receipt is ours and stands, and what it confirms; nothing of who gave."""
+    receipt = queries.find_by_code(code)
+    replacement = queries.replacement_of(receipt) if receipt else None
+    page = render_template(
+        "receipts/verify.html", receipt=receipt, replacement=replacement, code=code[:20]
+    )
+    return page, 200 if receipt else 404
 
 
 @bp.get("/v")
@@ -67,4 +98,15 @@ def verify(code: str) -> ResponseReturnValue:
 def ask() -> ResponseReturnValue:
     """Ask for a code."""
     found: Receipt | None = None
-    return render_template("receipts/verify.html", receipt=found, gift=None, code="")
+    return render_template("receipts/verify.html", receipt=found, replacement=None, code="")
+
+
+def _panel(gift: Gift) -> Panel | None:
+    if not gift.is_paid or gift.external_ref:
+        return None
+    receipt = queries.find_valid(gift.id)
+    is_coming = gift.receipt_rule == ReceiptRule.AT_ONCE and receipt is None
+    return Panel("receipts/_panel.html", {"receipt": receipt, "is_coming": is_coming})
+
+
+panels.register(_panel)

@@ -1,148 +1,195 @@
-"""Issuing receipt confirmations: a number without gaps, a frozen snapshot, the same PDF for ever.
+"""Issuing receipt confirmations by rule: numbers without gaps, frozen at issue, void and replaced openly.
 
 A receipt confirmation is no fiscal receipt (公益事业捐赠统一票据): it carries none of its marks and says so.
+Locks are taken in one order: gifts by id, then receipts, then the year's number.
 """
 
-import hashlib
-from typing import Any
+from collections.abc import Sequence
 from uuid import UUID
 
-from flask import current_app
-from flask_babel import force_locale
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
-from config import Settings
-from fundraising import clock, qr, references, typesetting
+from fundraising import clock, references
 from fundraising.audit import service as audit
-from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
-from fundraising.giving import people
 from fundraising.giving import queries as gifts
-from fundraising.giving.models import Gift
-from fundraising.i18n import fen, gettext
-from fundraising.mail import service as mail
+from fundraising.giving.models import Gift, ReceiptRule
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Kind
 from fundraising.outbox.service import Claimed
-from fundraising.receipts.capitals import in_capitals
-from fundraising.receipts.errors import NotPaidYet, ReceiptNotFound
-from fundraising.receipts.models import Receipt
-from fundraising.receipts.template import TEMPLATE
+from fundraising.receipts import letters, papers, queries
+from fundraising.receipts.errors import AlreadyVoid, NotPaidYet
+from fundraising.receipts.models import Receipt, ReceiptLine, ReceiptState
+from fundraising.receipts.queries import Waiting
 
-ATTACHMENT = "receipt"
+REFUND = "refund"
+
+
+# ---------------------------------------------------------------------- work
 
 
 def handle(work: Claimed) -> None:
-    """Issue the receipt of a settled gift and send it when the donor left an address."""
+    """Issue the receipt of a settled gift when its donor wants one at once, and send it."""
     gift_id = UUID(work.payload["gift_id"])
     with transaction():
-        receipt = issue(gift_id)
-        send(receipt, gifts.by_id(gift_id))
+        gift = gifts.by_id(gift_id)
+        if gift.receipt_rule == ReceiptRule.AT_ONCE:
+            letters.send(issue(gift_id), gift)
+
+
+def handle_period(work: Claimed) -> None:
+    """Issue one receipt for a donor's gifts of a month or year, and send it; again does nothing."""
+    waiting = Waiting(
+        work.payload["group"], ReceiptRule(work.payload["rule"]), work.payload["period"]
+    )
+    with transaction():
+        receipt = issue_period(waiting)
+        if receipt is not None:
+            letters.send(receipt, _last_gift(receipt))
+
+
+def follow_refund(work: Claimed) -> None:
+    """Make the receipt say what is left after money went back (or came again); again does nothing."""
+    with transaction():
+        receipt = follow(UUID(work.payload["gift_id"]))
+        if receipt is not None:
+            letters.send(receipt, _last_gift(receipt))
+
+
+def plan_periods() -> int:
+    """Write the work of months and years that are over; return how many donors are waiting.
+
+    The day is part of the key: a payment that was settled late gets a receipt of its own on the next day.
+    """
+    found = queries.waiting()
+    outbox.add_many(
+        Kind.ISSUE_PERIOD_RECEIPT,
+        [
+            (
+                f"receipt:{w.period}:{w.group}:{clock.today().isoformat()}",
+                {"group": w.group, "rule": w.rule, "period": w.period},
+            )
+            for w in found
+        ],
+    )
+    return len(found)
+
+
+# ---------------------------------------------------------------------- verbs
 
 
 def issue(gift_id: UUID) -> Receipt:
-    """Return the valid receipt of a paid gift, issuing it at the first call.
+    """Return the valid receipt of a paid gift, issuing one for this gift alone at the first call.
 
     Raises:
-        NotPaidYet: no money has come in for the gift.
+        NotPaidYet: no money has come in for the gift, or all of it went back.
     """
-    gift = db.session.execute(
-        select(Gift)
-        .where(Gift.id == gift_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).scalar_one()
-    known = find_valid(gift_id)
+    (gift,) = _lock([gift_id])
+    known = queries.find_valid(gift_id)
     if known is not None:
         return known
-    if not gift.is_paid:
+    if not gift.is_paid or not gift.kept_fen:
         raise NotPaidYet
+    return _issue([gift], replaced=queries.find_void(gift_id))
+
+
+def issue_period(waiting: Waiting) -> Receipt | None:
+    """Issue one receipt that lists a donor's gifts of a period; None when all are on receipts already."""
+    _lock(queries.gifts_of(waiting))
+    found = _lock(queries.gifts_of(waiting))
+    return _issue(found, period=waiting.period) if found else None
+
+
+def void(gift_id: UUID, reason: str, actor_id: UUID | None = None) -> Receipt:
+    """Take the receipt a gift is on out of force; its verification page says so and why.
+
+    Raises:
+        AlreadyVoid: the gift is on no valid receipt.
+    """
+    receipt = _lock_receipt(gift_id)
+    if receipt is None:
+        raise AlreadyVoid
+    receipt.state, receipt.voided_at = ReceiptState.VOID, clock.now()
+    receipt.void_reason = reason
+    db.session.flush()
+    db.session.execute(
+        update(ReceiptLine).where(ReceiptLine.receipt_id == receipt.id).values(is_valid=False)
+    )
+    audit.record("receipt.voided", f"receipt:{receipt.label}", actor_id, {"reason": reason})
+    return receipt
+
+
+def reissue(gift_id: UUID, reason: str, actor_id: UUID | None = None) -> Receipt | None:
+    """Void the receipt a gift is on and issue its replacement over what is left, None when nothing is.
+
+    Raises:
+        AlreadyVoid: the gift is on no valid receipt.
+    """
+    old = void(gift_id, reason, actor_id)
+    ids = [line.gift_id for line in queries.lines_of(old.id)]
+    left = [gift for gift in _lock(ids) if gift.kept_fen]
+    return _issue(left, period=old.period, replaced=old) if left else None
+
+
+def follow(gift_id: UUID) -> Receipt | None:
+    """Replace the receipt a gift is on when it no longer says what is left; return the new one, if any."""
+    receipt = _lock_receipt(gift_id)
+    if receipt is None:
+        return None
+    said = {line.gift_id: line.amount_fen for line in queries.lines_of(receipt.id)}
+    if said[gift_id] == gifts.by_id(gift_id).kept_fen:
+        return None
+    return reissue(gift_id, REFUND)
+
+
+# ---------------------------------------------------------------------- inside
+
+
+def _lock(gift_ids: Sequence[UUID]) -> list[Gift]:
+    query = select(Gift).where(Gift.id.in_(gift_ids)).order_by(Gift.id).with_for_update()
+    return list(db.session.execute(query.execution_options(populate_existing=True)).scalars())
+
+
+def _lock_receipt(gift_id: UUID) -> Receipt | None:
+    """Lock all gifts of the receipt a gift is on, then the receipt, as it is by then."""
+    while True:
+        receipt = queries.find_valid(gift_id)
+        ids = [line.gift_id for line in queries.lines_of(receipt.id)] if receipt else [gift_id]
+        _lock(ids)
+        now = queries.find_valid(gift_id)
+        if (now and now.id) == (receipt and receipt.id):
+            return now
+
+
+def _issue(found: Sequence[Gift], period: str = "", replaced: Receipt | None = None) -> Receipt:
+    in_order = sorted(found, key=lambda gift: (gift.paid_at or gift.created_at, gift.id))
     now = clock.now()
     year = clock.shanghai_date(now).year
     receipt = Receipt(
+        id=references.uuid7(),
         year=year,
         number=_next_number(year),
         code=references.verification_code(),
-        gift_id=gift_id,
+        token=references.secret_token(),
+        period=period,
+        amount_fen=sum(gift.kept_fen for gift in in_order),
         issued_at=now,
-        snapshot={},
+        replaces_id=replaced.id if replaced else None,
     )
-    receipt.snapshot = _snapshot(receipt, gift)
-    receipt.pdf_sha256 = hashlib.sha256(pdf(receipt)).hexdigest()
+    papers.freeze(receipt, in_order, replaced)
     db.session.add(receipt)
+    db.session.flush()
+    db.session.add_all(
+        ReceiptLine(receipt_id=receipt.id, gift_id=gift.id, amount_fen=gift.kept_fen)
+        for gift in in_order
+    )
     db.session.flush()
     return receipt
 
 
-def void(receipt: Receipt, reason: str, actor_id: UUID | None) -> None:
-    """Take a receipt out of force; the gift may get a new one."""
-    receipt.state, receipt.voided_at, receipt.void_reason = "void", clock.now(), reason
-    db.session.flush()
-    audit.record("receipt.voided", f"receipt:{receipt.label}", actor_id, {"reason": reason})
-
-
-def send(receipt: Receipt, gift: Gift, attempt: str = "first") -> bool:
-    """Write the letter that carries a receipt; return whether there is an address to send it to."""
-    email = people.read(gift.id).email
-    if not email:
-        return False
-    settings: Settings = current_app.extensions["settings"]
-    with force_locale(gift.locale):
-        subject = gettext("Thank you: receipt confirmation %(number)s", number=receipt.label)
-        body = gettext(
-            "Thank you for your gift of %(amount)s.\n\n"
-            "See where it goes, to the fen:\n%(trace)s\n\n"
-            "Your receipt confirmation is attached. Anyone can verify it at:\n%(verify)s\n\n"
-            "%(organisation)s",
-            amount=fen(gift.amount_fen),
-            trace=f"{settings.public_url}/t/{gift.token}",
-            verify=f"{settings.public_url}/v/{receipt.code}",
-            organisation=settings.organisation_name,
-        )
-    mail.send(
-        f"receipt:{receipt.id}:{attempt}",
-        "receipt",
-        to=email,
-        subject=subject,
-        body=body,
-        attachment=(ATTACHMENT, receipt.id),
-    )
-    return True
-
-
-def pdf(receipt: Receipt) -> bytes:
-    """Return the receipt's PDF; the same bytes every time."""
-    return typesetting.pdf(TEMPLATE, _page(receipt))
-
-
-def png(receipt: Receipt) -> bytes:
-    """Return the receipt as a picture, for saving inside WeChat."""
-    return typesetting.png(TEMPLATE, _page(receipt), ppi=170)
-
-
-def attachment(receipt_id: UUID) -> mail.Attachment:
-    """Return a receipt as a letter carries it."""
-    receipt = get(receipt_id)
-    return mail.Attachment(f"{receipt.label}.pdf", "application/pdf", pdf(receipt))
-
-
-def get(receipt_id: UUID) -> Receipt:
-    """Return a receipt. Raises ReceiptNotFound."""
-    found = db.session.get(Receipt, receipt_id)
-    if found is None:
-        raise ReceiptNotFound
-    return found
-
-
-def find_valid(gift_id: UUID) -> Receipt | None:
-    """Return the valid receipt of a gift, None when there is none."""
-    query = select(Receipt).where(Receipt.gift_id == gift_id, Receipt.state == "valid")
-    return db.session.execute(query).scalar_one_or_none()
-
-
-def find_by_code(code: str) -> Receipt | None:
-    """Return the receipt of a verification code, whatever its letters' case and spacing."""
-    plain = "".join(c for c in code.upper() if c.isalnum())
-    query = select(Receipt).where(Receipt.code == plain)
-    return db.session.execute(query).scalar_one_or_none()
+def _last_gift(receipt: Receipt) -> Gift:
+    """Return the newest gift of a receipt: its donor's address is the one that counts."""
+    return gifts.by_id(queries.lines_of(receipt.id)[-1].gift_id)
 
 
 def _next_number(year: int) -> int:
@@ -154,31 +201,3 @@ def _next_number(year: int) -> int:
         {"year": year},
     )
     return int(row.scalar_one())
-
-
-def _snapshot(receipt: Receipt, gift: Gift) -> dict[str, Any]:
-    """Freeze what the receipt says. The name is the one the donor chose to show, never an address."""
-    settings: Settings = current_app.extensions["settings"]
-    campaign = campaigns.get_by_id(gift.campaign_id)
-    assert gift.paid_at is not None
-    return {
-        "organisation": settings.organisation_name,
-        "number": receipt.label,
-        "name": gift.display_name or "爱心网友",
-        "amount": fen(gift.amount_fen),
-        "capitals": f"人民币{in_capitals(gift.amount_fen)}",
-        "campaign": campaign.title["zh"],
-        "order_no": gift.order_no,
-        "paid_on": clock.shanghai_date(gift.paid_at).isoformat(),
-        "issued_on": clock.shanghai_date(receipt.issued_at).isoformat(),
-        "verify": f"{settings.public_url}/v/{receipt.code}",
-        "code": receipt.code,
-        "is_demo": campaign.is_demo,
-    }
-
-
-def _page(receipt: Receipt) -> dict[str, Any]:
-    return {**receipt.snapshot, "qr": qr.rows(receipt.snapshot["verify"])}
-
-
-mail.register_attachment(ATTACHMENT, attachment)

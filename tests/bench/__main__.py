@@ -33,8 +33,9 @@ from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
 from fundraising.payments.providers.base import Product
+from fundraising.receipts import papers
 from fundraising.receipts import service as receipts
-from fundraising.receipts.template import TEMPLATE
+from fundraising.receipts.template import LAYOUTS, NEWEST
 from fundraising.web import pages
 from local import processes
 from local.postgres import DATABASE, OWNER, Postgres
@@ -309,10 +310,10 @@ def receipt_speed(bench: Bench, campaign: Campaign) -> None:
             with transaction():
                 receipt = receipts.issue(gift_id)
         issued = len(ids) / (time.monotonic() - begun)
-        data = receipts._page(receipt)
+        data = papers.page(receipt)
         begun = time.monotonic()
         for number in range(len(ids)):
-            typesetting.pdf(TEMPLATE, {**data, "number": str(number)})
+            typesetting.pdf(LAYOUTS[NEWEST], {**data, "number": str(number)})
         bare = len(ids) / (time.monotonic() - begun)
     say("receipts per second", issued, bare, "/s", "against bare Typst")
 
