@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 
+from fundraising import arrays
 from fundraising.references import uuid7
 
 NAMING = {
@@ -21,6 +22,8 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+arrays.register()
 
 Text2 = dict[str, str]
 """Content people write: {"zh": ..., "en": ...}; zh is required, en may be missing."""

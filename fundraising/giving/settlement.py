@@ -2,7 +2,8 @@
 
 The same function serves notice, query and bill line. It works on sets: whatever their number, facts are
 settled with a handful of statements in one transaction. Locks are taken in one order: attempts by id,
-gifts by id, months of the books, lanes of funds.
+gifts by id, payers by key, months of the books, lanes of funds. The books come last, because two workers
+wait for each other from there to the commit.
 """
 
 from collections import defaultdict
@@ -30,7 +31,8 @@ from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
 from fundraising.payments import inbox, reviews
-from fundraising.payments.models import InboxNotice, ReviewKind
+from fundraising.payments.inbox import ClaimedNotice
+from fundraising.payments.models import ReviewKind
 from fundraising.payments.providers.base import Fact, FactKind, Unparsable
 from fundraising.payments.service import provider
 from fundraising.references import uuid7
@@ -92,7 +94,6 @@ def apply_facts(facts: Sequence[Fact]) -> SettleResult:
     _write_facts(judged)
     _write_attempts(judged)
     _write_gifts(judged)
-    _book(judged)
     _open_reviews(judged)
     _count_people([j for j in judged if j.outcome == SETTLED])
     outbox.add_many(
@@ -103,6 +104,7 @@ def apply_facts(facts: Sequence[Fact]) -> SettleResult:
             if j.outcome == SETTLED
         ],
     )
+    _book(judged)
     outcomes: dict[str, int] = defaultdict(int)
     for j in judged:
         outcomes[j.outcome] += 1
@@ -126,8 +128,8 @@ def drain(budget: timedelta, at_once: int = AT_ONCE) -> int:
 # ---------------------------------------------------------------------- notices
 
 
-def _apply_notices(notices: Sequence[InboxNotice]) -> None:
-    readable: list[tuple[InboxNotice, list[Fact]]] = []
+def _apply_notices(notices: Sequence[ClaimedNotice]) -> None:
+    readable: list[tuple[ClaimedNotice, list[Fact]]] = []
     for notice in notices:
         try:
             readable.append((notice, provider(notice.provider).parse(notice.raw or b"")))
@@ -143,24 +145,24 @@ def _apply_notices(notices: Sequence[InboxNotice]) -> None:
         return
     try:
         with db.session.begin_nested():
-            apply_facts([fact for _, facts in readable for fact in facts])
             inbox.done([notice.id for notice, _ in readable])
+            apply_facts([fact for _, facts in readable for fact in facts])
     except Exception as error:
         log.warning("set_failed", error=type(error).__name__, size=len(readable))
         for notice, facts in readable:
             _apply_alone(notice, facts)
 
 
-def _apply_alone(notice: InboxNotice, facts: Sequence[Fact]) -> None:
+def _apply_alone(notice: ClaimedNotice, facts: Sequence[Fact]) -> None:
     try:
         with db.session.begin_nested():
-            apply_facts(facts)
             inbox.done([notice.id])
+            apply_facts(facts)
     except Exception as error:
         _put_back(notice, error)
 
 
-def _put_back(notice: InboxNotice, error: Exception) -> None:
+def _put_back(notice: ClaimedNotice, error: Exception) -> None:
     log.error("notice_failed", notice=notice.id, error=type(error).__name__, exc_info=error)
     if inbox.failed(notice.id, f"{type(error).__name__}: {error}"):
         audit.raise_alarm("payments:inbox:dead", {"notice": notice.id})
@@ -450,7 +452,8 @@ def _count_people(settled: Sequence[_Judged]) -> None:
         text(
             """
             INSERT INTO giving_campaign_payer (campaign_id, payer_key)
-            SELECT * FROM unnest(CAST(:campaigns AS uuid[]), CAST(:keys AS text[]))
+            SELECT * FROM unnest(CAST(:campaigns AS uuid[]), CAST(:keys AS text[])) AS t(campaign, key)
+            ORDER BY campaign, key
             ON CONFLICT DO NOTHING RETURNING campaign_id, payer_key
             """
         ),

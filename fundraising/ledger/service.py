@@ -92,14 +92,13 @@ def post_many(entries: Sequence[NewEntry]) -> PostResult:
     """
     if not entries:
         return PostResult()
-    for entry in entries:
-        _require_balance(entry)
+    hashes = _hashes(entries)
     days, last = _lock_months(entries)
-    known = _known(entries)
+    known = _known(hashes)
     fresh = {entry.key: entry for entry in entries if entry.key not in known}
     ids = dict(zip(fresh, sorted(uuid7() for _ in fresh), strict=True))  # in voucher order
     if fresh:
-        _insert_entries(fresh, ids, days, last)
+        _insert_entries(fresh, ids, hashes, days=days, last=last)
         _insert_postings(fresh, ids)
         _insert_deltas(fresh)
     return PostResult(known | ids, frozenset(fresh))
@@ -234,23 +233,34 @@ def _lock(months: Set[str]) -> dict[str, int | None]:
     return last
 
 
-def _known(entries: Sequence[NewEntry]) -> dict[str, UUID]:
-    """Return the entries that were posted before. Raises KeyReused, also for two bodies within the set."""
-    rows = db.session.execute(
-        text("SELECT key, id, body_hash FROM ledger_entry WHERE key = ANY(:keys)"),
-        {"keys": [entry.key for entry in entries]},
-    ).all()
-    hashes = {row.key: bytes(row.body_hash) for row in rows}
+def _hashes(entries: Sequence[NewEntry]) -> dict[str, bytes]:
+    """Return what each key books. Raises Unbalanced, or KeyReused for two bodies within the set."""
+    hashes: dict[str, bytes] = {}
     for entry in entries:
+        _require_balance(entry)
         body_hash = entry.body_hash()
         if hashes.setdefault(entry.key, body_hash) != body_hash:
             raise KeyReused(key=entry.key)
+    return hashes
+
+
+def _known(hashes: dict[str, bytes]) -> dict[str, UUID]:
+    """Return the entries that were posted before. Raises KeyReused."""
+    rows = db.session.execute(
+        text("SELECT key, id, body_hash FROM ledger_entry WHERE key = ANY(:keys)"),
+        {"keys": list(hashes)},
+    ).all()
+    for row in rows:
+        if hashes[row.key] != bytes(row.body_hash):
+            raise KeyReused(key=row.key)
     return {row.key: row.id for row in rows}
 
 
 def _insert_entries(
     fresh: dict[str, NewEntry],
     ids: dict[str, UUID],
+    hashes: dict[str, bytes],
+    *,
     days: dict[str, date],
     last: dict[str, int],
 ) -> None:
@@ -261,7 +271,7 @@ def _insert_entries(
         last[period] += 1
         columns["ids"].append(ids[key])
         columns["keys"].append(key)
-        columns["hashes"].append(entry.body_hash())
+        columns["hashes"].append(hashes[key])
         columns["kinds"].append(str(entry.kind))
         columns["occurred"].append(entry.occurred_at)
         columns["booked"].append(days[key])

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select, text, update
@@ -15,6 +16,16 @@ from fundraising.payments.providers.base import Envelope
 
 MOST_ATTEMPTS = 8
 PURGE_AFTER = timedelta(days=180)
+
+
+@dataclass(frozen=True)
+class ClaimedNotice:
+    """A notice that this transaction holds."""
+
+    id: int
+    provider: str
+    dedup_key: str
+    raw: bytes | None
 
 
 def put(envelope: Envelope) -> None:
@@ -42,25 +53,23 @@ def put(envelope: Envelope) -> None:
     outbox.ring(Queue.MONEY)
 
 
-def claim(limit: int) -> list[InboxNotice]:
+def claim(limit: int) -> list[ClaimedNotice]:
     """Lock due notices for this transaction; other workers take others."""
     query = (
-        select(InboxNotice)
+        select(InboxNotice.id, InboxNotice.provider, InboxNotice.dedup_key, InboxNotice.raw)
         .where(InboxNotice.state == "new", InboxNotice.due_at <= clock.now())
         .order_by(InboxNotice.due_at, InboxNotice.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return list(db.session.execute(query).scalars())
+    return [ClaimedNotice(*row) for row in db.session.execute(query)]
 
 
 def done(ids: Sequence[int]) -> None:
     """Mark notices as applied."""
     db.session.execute(
-        update(InboxNotice)
-        .where(InboxNotice.id.in_(ids))
-        .values(state="done", last_error=None)
-        .execution_options(synchronize_session=False)
+        text("UPDATE payment_inbox SET state = 'done', last_error = NULL WHERE id = ANY(:ids)"),
+        {"ids": list(ids)},
     )
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -92,7 +93,7 @@ def read_json(raw: bytes) -> dict[str, Any]:
     if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
         raise Unparsable("too deep")
     try:
-        value = json.loads(raw, object_pairs_hook=_no_duplicates)
+        value = _READER.decode(raw.decode())
     except (ValueError, RecursionError) as bad:
         raise Unparsable("not JSON") from bad
     if not isinstance(value, dict):
@@ -118,7 +119,7 @@ def open_resource(envelope: Mapping[str, Any], keys: Sequence[bytes]) -> dict[st
         raise Unparsable("resource") from bad
     for key in keys:
         try:
-            return read_json(AESGCM(key).decrypt(nonce, sealed, extra))
+            return read_json(_cipher(key).decrypt(nonce, sealed, extra))
         except (InvalidTag, ValueError):
             continue
     raise Undecryptable
@@ -135,3 +136,11 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("duplicate key")
     return found
+
+
+@lru_cache(maxsize=8)
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(key)
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_no_duplicates)
