@@ -2,31 +2,34 @@
 
 from uuid import UUID
 
-from flask import current_app
 from flask_security.recoverable import generate_reset_password_token
 
-from config import Settings
-from fundraising.accounts import service
+from fundraising.accounts import letters, service
 from fundraising.accounts.models import User
-from fundraising.i18n import gettext as _
+from fundraising.audit import service as audit
 from fundraising.mail import service as mail
+from fundraising.references import secret_token
 
 
 def invite(email: str, role: str, *, name: str = "", actor_id: UUID | None = None) -> User:
     """Make an account and write its owner a letter. Raises what ``service.create`` raises."""
     user = service.create(email, role, name=name, actor_id=actor_id)
-    settings: Settings = current_app.extensions["settings"]
-    mail.send(
-        f"invitation:{user.id}",
-        "invitation",
-        to=user.email,
-        subject=_("Your account at %(name)s", name=settings.organisation_name),
-        body=_("Set your password here, within five days:\n%(link)s", link=link(user)),
-    )
+    _write(user, letters.invitation(generate_reset_password_token(user)), f"invitation:{user.id}")
     return user
+
+
+def send_link(user: User, actor_id: UUID) -> None:
+    """Write the owner of an account a new link to set a password; an older one stays good for its time."""
+    token = generate_reset_password_token(user)
+    words = letters.new_password(token) if user.password else letters.invitation(token)
+    _write(user, words, f"account:{secret_token()}")
+    audit.record("staff.link_sent", f"staff:{user.id}", actor_id, {})
 
 
 def link(user: User) -> str:
     """Return the address where the owner of an account sets a password."""
-    settings: Settings = current_app.extensions["settings"]
-    return f"{settings.public_url}/staff/reset/{generate_reset_password_token(user)}"
+    return letters.link(generate_reset_password_token(user))
+
+
+def _write(user: User, words: letters.Words, key: str) -> None:
+    mail.send(key, "invitation", to=user.email, subject=words.subject, body=words.body)

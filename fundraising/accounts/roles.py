@@ -28,7 +28,7 @@ LABELS = {
     "auditor": _l("Auditor"),
     ADMINISTRATOR: _l("Administrator"),
 }
-ALL_PERMISSIONS = frozenset().union(*PERMISSIONS.values()) | {"staff.manage", "audit.view"}
+ALL_PERMISSIONS = frozenset().union(*PERMISSIONS.values()) | {"staff.manage", "work.repair"}
 ROLES = (*PERMISSIONS, ADMINISTRATOR)
 
 

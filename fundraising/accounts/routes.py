@@ -12,7 +12,8 @@ from wtforms.validators import InputRequired
 
 from fundraising.access import SIGNED_IN, staff_may
 from fundraising.accounts import nav, service
-from fundraising.accounts.invitations import invite
+from fundraising.accounts.errors import AccountExists
+from fundraising.accounts.invitations import invite, send_link
 from fundraising.accounts.models import User
 from fundraising.accounts.roles import LABELS
 from fundraising.audit import queries as audit_queries
@@ -25,6 +26,7 @@ from fundraising.outbox import queries as outbox_queries
 from fundraising.outbox import service as outbox
 
 bp = Blueprint("accounts", __name__, url_prefix="/staff")
+UNPROCESSABLE = 422
 
 
 class InviteForm(FlaskForm):
@@ -48,9 +50,7 @@ def today() -> ResponseReturnValue:
 @staff_may("staff.manage")
 def staff() -> ResponseReturnValue:
     """List colleagues."""
-    return render_template(
-        "accounts/staff.html", staff=service.list_staff(), form=InviteForm(), roles=LABELS
-    )
+    return _people(InviteForm(formdata=None))
 
 
 @bp.post("/people/invite")
@@ -58,20 +58,21 @@ def staff() -> ResponseReturnValue:
 def invite_staff() -> ResponseReturnValue:
     """Make an account and send its owner a link to set a password."""
     form = InviteForm()
-    if form.validate():
-        try:
-            with transaction():
-                invite(
-                    form.email.data,
-                    form.role.data,
-                    name=form.name.data or "",
-                    actor_id=current_user.id,
-                )
-            flash(_("The invitation is on its way."), "ok")
-        except DomainError as refused:
-            flash(str(refused.message), "error")
-        except IntegrityError:
-            flash(_("This address has an account already."), "error")
+    if not form.validate():
+        return _people(form), UNPROCESSABLE
+    try:
+        with transaction():
+            invite(
+                form.email.data,
+                form.role.data,
+                name=form.name.data or "",
+                actor_id=current_user.id,
+            )
+    except (DomainError, IntegrityError) as refused:
+        known = refused if isinstance(refused, DomainError) else AccountExists()
+        form.email.errors = [str(known.message)]
+        return _people(form), UNPROCESSABLE
+    flash(_("The invitation is on its way."), "ok")
     return redirect(url_for(".staff"), 303)
 
 
@@ -79,16 +80,43 @@ def invite_staff() -> ResponseReturnValue:
 @staff_may("staff.manage")
 def change_staff(user_id: UUID) -> ResponseReturnValue:
     """Change a colleague's roles, or let them in or out."""
+    user = _colleague(user_id)
+    try:
+        with transaction():
+            if "active" in request.form:
+                is_active = request.form["active"] == "1"
+                service.set_active(user, current_user.id, is_active=is_active)
+            else:
+                service.set_roles(user, request.form.getlist("roles"), current_user.id)
+    except DomainError as refused:
+        flash(str(refused.message), "error")
+        return _people(InviteForm(formdata=None)), int(refused.status)
+    flash(_("Saved. Their open sessions have ended."), "ok")
+    return redirect(url_for(".staff"), 303)
+
+
+@bp.post("/people/<uuid:user_id>/link")
+@staff_may("staff.manage")
+def send_password_link(user_id: UUID) -> ResponseReturnValue:
+    """Send a colleague a new link to set a password: the invitation was lost, or the password is."""
+    user = _colleague(user_id)
+    with transaction():
+        send_link(user, current_user.id)
+    flash(_("A link to set a password is on its way to %(address)s.", address=user.email), "ok")
+    return redirect(url_for(".staff"), 303)
+
+
+def _colleague(user_id: UUID) -> User:
     user = db.session.get(User, user_id)
     if user is None:
         raise NotFound
-    with transaction():
-        if "active" in request.form:
-            service.set_active(user, current_user.id, is_active=request.form["active"] == "1")
-        else:
-            service.set_roles(user, request.form.getlist("roles"), current_user.id)
-    flash(_("Saved. Their open sessions have ended."), "ok")
-    return redirect(url_for(".staff"), 303)
+    return user
+
+
+def _people(form: InviteForm) -> str:
+    return render_template(
+        "accounts/staff.html", staff=service.list_staff(), form=form, roles=LABELS
+    )
 
 
 @bp.get("/log")
@@ -102,7 +130,7 @@ def log() -> ResponseReturnValue:
 
 
 @bp.post("/alarms/close")
-@staff_may("audit.view")
+@staff_may("work.repair")
 def close_alarm() -> ResponseReturnValue:
     """Close an alarm that was looked into."""
     with transaction():
@@ -111,7 +139,7 @@ def close_alarm() -> ResponseReturnValue:
 
 
 @bp.post("/work/<int:work_id>/revive")
-@staff_may("audit.view")
+@staff_may("work.repair")
 def revive(work_id: int) -> ResponseReturnValue:
     """Try dead work again."""
     with transaction():

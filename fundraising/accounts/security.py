@@ -1,16 +1,31 @@
 """Sign-in of staff by Flask-Security: argon2, own pages and letters, no registration."""
 
+from datetime import timedelta
 from typing import Any
 
-from flask import Flask
-from flask_security import MailUtil, Security, SQLAlchemyUserDatastore
+from flask import Flask, session
+from flask_login import user_logged_in
+from flask_security import (
+    MailUtil,
+    Security,
+    SQLAlchemyUserDatastore,
+    password_changed,
+    password_reset,
+)
 
 from fundraising import clock
+from fundraising.accounts import letters
 from fundraising.accounts.models import Role, User
+from fundraising.accounts.words import MESSAGES
+from fundraising.audit import service as audit
 from fundraising.database import db, transaction
+from fundraising.extensions import limiter
 from fundraising.mail import service as mail
 from fundraising.references import secret_token
 
+IDLE = timedelta(hours=8)
+"""How long a member of staff may be away from the desk before signing in again."""
+TRIES = "10 per minute; 60 per hour"
 datastore = SQLAlchemyUserDatastore(db, User, Role)
 
 
@@ -27,15 +42,16 @@ class OwnMail(MailUtil):
         html: str | None,
         **kwargs: Any,
     ) -> None:
-        """Write the letter; it goes when this request's work is committed."""
-        del sender, html, kwargs
+        """Write the letter in our own words; it goes when this request's work is committed."""
+        del sender, body, html
+        words = letters.words(template, kwargs.get("reset_token"))
         with transaction():
             mail.send(
                 f"account:{secret_token()}",
                 template,
                 to=str(recipient),
-                subject=str(subject),
-                body=body or "",
+                subject=words.subject if words else str(subject),
+                body=words.body if words else "",
             )
 
     def validate(self, email: str) -> str:
@@ -73,11 +89,32 @@ def setup(app: Flask) -> None:
         SECURITY_RESET_PASSWORD_TEMPLATE="accounts/reset.html",  # noqa: S106
         SECURITY_CHANGE_PASSWORD_TEMPLATE="accounts/change.html",  # noqa: S106
         SECURITY_DATETIME_FACTORY=clock.now,
+        SECURITY_LOGOUT_METHODS=["POST"],
+        SECURITY_POST_RESET_VIEW="/staff/login",
+        SECURITY_POST_CHANGE_VIEW="/staff",
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
+        REMEMBER_COOKIE_DURATION=IDLE,
+        PERMANENT_SESSION_LIFETIME=IDLE,
+        **{f"SECURITY_MSG_{name}": text for name, text in MESSAGES.items()},
     )
-    security = Security()
-    security.init_app(app, datastore, mail_util_cls=OwnMail, register_blueprint=True)
+    Security(mail_util_cls=OwnMail).init_app(app, datastore, register_blueprint=True)
+    for name in ("security.login", "security.forgot_password", "security.reset_password"):
+        view: Any = app.view_functions[name]
+        app.view_functions[name] = limiter.limit(TRIES, methods=["POST"])(view)
+    user_logged_in.connect(_expire_when_idle, app)
+    password_reset.connect(_note_new_password, app)
+    password_changed.connect(_note_new_password, app)
+
+
+def _expire_when_idle(_app: Flask, **_facts: Any) -> None:
+    """Let a session of staff end after some hours without a request; each request begins them anew."""
+    session.permanent = True
+
+
+def _note_new_password(_app: Flask, user: User, **_facts: Any) -> None:
+    """Write into the audit log that somebody set a password of their own."""
+    audit.record("staff.password_set", f"staff:{user.id}", user.id, {})
 
 
 __all__ = ["datastore", "setup"]

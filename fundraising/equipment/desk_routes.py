@@ -45,12 +45,13 @@ from fundraising.procurement.models import PurchaseState
 
 bp = Blueprint("equipment_desk", __name__, url_prefix="/staff/devices")
 INSTALL, INSPECT, BUY = "device.install", "device.inspect", "purchase.prepare"
+SEE = "finance.view"
 UNPROCESSABLE, PAGE = 422, 60
 TABS = {"": _l("All"), "install": _l("To be installed"), "inspect": _l("Inspection due")}
 
 
 @bp.get("/")
-@staff_may(INSTALL, INSPECT, BUY)
+@staff_may(INSTALL, INSPECT, BUY, SEE)
 def index() -> ResponseReturnValue:
     """List devices by number, what waits first: deliveries and reports."""
     todo = request.args.get("todo", "")
@@ -108,7 +109,7 @@ def accept(line_id: UUID) -> ResponseReturnValue:
 
 
 @bp.get("/<no>")
-@staff_may(INSTALL, INSPECT, BUY)
+@staff_may(INSTALL, INSPECT, BUY, SEE)
 def show(no: str) -> ResponseReturnValue:
     """Show a device with its history and what can be done with it."""
     return _page(no)

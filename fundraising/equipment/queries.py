@@ -24,7 +24,7 @@ VIEW = """
            f.thumbnail_id,
            CASE WHEN d.state IN ('removed', 'out_of_service') THEN d.state
                 WHEN i.id IS NULL THEN 'accepted'
-                WHEN n.passed AND n.valid_until >= :today THEN 'in_service'
+                WHEN n.passed AND n.valid_until >= :today AND n.id > i.id THEN 'in_service'
                 ELSE 'installed' END AS state
     FROM device d
     JOIN campaign c ON c.id = d.campaign_id AND c.state <> 'draft'
@@ -33,13 +33,13 @@ VIEW = """
                        ORDER BY inspected_on DESC, id DESC LIMIT 1) AS n ON true
     LEFT JOIN file f ON f.id = i.photo_file_id
 """
-
+"""Ids are ordered by time: only an inspection written after the device was hung here speaks for it here."""
 
 STAFF_VIEW = VIEW.replace(" AND c.state <> 'draft'", "")
 TODO = {
     "install": "d.state = 'accepted'",
     "inspect": "(d.state = 'out_of_service' OR (d.state = 'installed' AND "
-    "(n.id IS NULL OR NOT n.passed OR n.valid_until < :today)))",
+    "(n.id IS NULL OR NOT n.passed OR n.valid_until < :today OR n.id < i.id)))",
 }
 """What staff filter by: devices to hang, devices to inspect."""
 
@@ -138,7 +138,9 @@ def public_devices(
     if county:
         conditions.append("i.county = :county")
     if is_in_service:
-        conditions.append("d.state = 'installed' AND n.passed AND n.valid_until >= :today")
+        conditions.append(
+            "d.state = 'installed' AND n.passed AND n.valid_until >= :today AND n.id > i.id"
+        )
     rows = db.session.execute(
         text(f"{VIEW} WHERE {' AND '.join(conditions)} ORDER BY d.no LIMIT :most"),
         {

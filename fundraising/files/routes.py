@@ -8,6 +8,7 @@ from flask_login import current_user
 from fundraising.access import public
 from fundraising.files import service
 from fundraising.files.errors import FileNotFound
+from fundraising.files.models import StoredFile
 
 bp = Blueprint("files", __name__)
 YEAR = 365 * 24 * 3600
@@ -18,7 +19,7 @@ YEAR = 365 * 24 * 3600
 def show(file_id: UUID, name: str) -> Response:  # noqa: ARG001  the name is for people
     """Send a file; a private one exists only for staff."""
     stored = service.get(file_id)
-    if not stored.is_public and not current_user.is_authenticated:
+    if not stored.is_public and not _may_open(stored):
         raise FileNotFound
     path = service.path(stored.sha256)
     if not path.exists():
@@ -30,6 +31,13 @@ def show(file_id: UUID, name: str) -> Response:  # noqa: ARG001  the name is for
     scope = "public" if stored.is_public else "private, no-store"
     response.headers["Cache-Control"] = f"{scope}, max-age={YEAR if stored.is_public else 0}"
     return response
+
+
+def _may_open(stored: StoredFile) -> bool:
+    """Papers are for all staff; tables of donors only for those who import them."""
+    if not current_user.is_authenticated:
+        return False
+    return stored.mime != service.TABLE or bool(current_user.may("gift.import"))
 
 
 @bp.app_template_global("file_url")

@@ -22,17 +22,24 @@ MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png", ".png"),
 )
 NAME_LENGTH = 80
+TABLE = "application/octet-stream"
+LEGIBLE = 2600
+"""The longer side in pixels at which a photographed A4 page can still be read."""
 
 
 def store(data: bytes, name: str, *, is_public: bool) -> StoredFile:
     """Keep a document: PDF, JPEG, PNG or WebP by its first bytes, at most 10 MB.
 
+    A picture of a paper that becomes public is re-encoded and loses its metadata (place, camera).
+
     Raises:
-        FileRefused: too large, empty, or of another kind.
+        FileRefused: too large, empty, broken, or of another kind.
     """
     mime = sniff(data)
     if mime is None or len(data) > MAX_BYTES:
         raise FileRefused
+    if is_public and mime.startswith("image/"):
+        data, mime, name = _bare(data), "image/webp", f"{Path(_clean(name)).stem}.webp"
     return _keep(data, _clean(name), mime, is_public=is_public)
 
 
@@ -60,7 +67,14 @@ def store_upload(data: bytes, name: str) -> StoredFile:
     """Keep a table (CSV or XLSX) that staff sent, never public. Raises FileRefused."""
     if not 0 < len(data) <= MAX_TABLE_BYTES:
         raise FileRefused
-    return _keep(data, _clean(name), "application/octet-stream", is_public=False)
+    return _keep(data, _clean(name), TABLE, is_public=False)
+
+
+def _bare(data: bytes) -> bytes:
+    try:
+        return pictures.recode(data, (LEGIBLE,))[0]
+    except pictures.BadPicture as bad:
+        raise FileRefused from bad
 
 
 def get(file_id: UUID) -> StoredFile:

@@ -18,7 +18,7 @@ from fundraising.accounts.nav import Card
 from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
-from fundraising.errors import DomainError
+from fundraising.errors import DomainError, Invalid
 from fundraising.files import service as files
 from fundraising.funds import queries as funds
 from fundraising.giving import imports, queries, service
@@ -137,7 +137,9 @@ def import_page() -> ResponseReturnValue:
 @staff_may("gift.import")
 def apply_import() -> ResponseReturnValue:
     """Book the gifts of a file that was looked at."""
-    file_id = UUID(request.form["file_id"])
+    file_id = request.form.get("file_id", type=UUID)
+    if file_id is None:
+        raise Invalid
     campaign = campaigns.get(request.form.get("campaign", ""))
     stored = files.get(file_id)
     planned = imports.plan(campaign, files.read(file_id), stored.name)

@@ -242,6 +242,8 @@ def test_a_removed_device_keeps_its_page_and_may_hang_again(workshop: Workshop) 
 
     service.install(device, place(), photo(), PDF, actor)
 
+    assert counts(workshop) == (1, 1, 0)
+    service.inspect(device, clock.today(), actor, is_passed=True)
     assert counts(workshop) == (1, 1, 1)
 
 
