@@ -17,7 +17,7 @@ from fundraising.outbox import queries as outbox_queries
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind, Queue
 from fundraising.outbox.service import Claimed
-from fundraising.payments import inbox, polling
+from fundraising.payments import inbox, polling, refunds
 from fundraising.receipts import service as receipts
 
 LEASE = timedelta(seconds=120)
@@ -36,7 +36,7 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
 def due_queues() -> set[str]:
     """Return the queues whose doorbell should ring."""
     due = outbox_queries.due_queues()
-    if inbox.has_due() or polling.has_due():
+    if inbox.has_due() or polling.has_due() or refunds.has_due():
         due.add(Queue.MONEY)
     db.session.rollback()
     return due
@@ -46,6 +46,7 @@ def drain_money() -> None:
     """Settle waiting notices, then ask about payments whose notice has not come."""
     settlement.drain(BUDGET)
     polling.poll_due(settlement.apply_facts)
+    refunds.pursue_due(settlement.apply_facts)
     settlement.drain(BUDGET)
 
 

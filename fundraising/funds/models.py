@@ -38,6 +38,8 @@ class LotSource(StrEnum):
     IN_KIND = "in_kind"
     SUBSIDY = "subsidy"
     INTEREST = "interest"
+    CHAPTER = "chapter"
+    RETURNED = "returned"
 
 
 class SpendingKind(StrEnum):

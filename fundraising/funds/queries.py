@@ -15,7 +15,11 @@ from fundraising.ledger import chart
 from fundraising.ledger import queries as ledger
 from fundraising.ledger.models import EntryKind
 
-SOURCE_OF_KIND = {EntryKind.GRANT_RECEIVED: LotSource.GRANT}
+SOURCE_OF_KIND = {
+    EntryKind.GRANT_RECEIVED: LotSource.GRANT,
+    EntryKind.REFUND_COVERED: LotSource.CHAPTER,
+    EntryKind.MONEY_RETURNED: LotSource.RETURNED,
+}
 """Every other kind that moves income moves gifts: received, imported, resolved, refunded, reversed."""
 
 INCOME = frozenset({chart.INCOME_RESTRICTED, chart.INCOME_UNRESTRICTED})

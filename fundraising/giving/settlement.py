@@ -6,7 +6,7 @@ gifts by id, payers by key, months of the books, lanes of funds. The books come 
 wait for each other from there to the commit.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,14 +23,16 @@ from fundraising.database import db, transaction
 from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
+from fundraising.giving import orders, outgoing
+from fundraising.giving.orders import Order, Orders
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import NewEntry, credit, debit
-from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
-from fundraising.payments import inbox, reviews
+from fundraising.payments import facts, inbox, reviews
+from fundraising.payments.facts import FactKey, Kept
 from fundraising.payments.inbox import ClaimedNotice
 from fundraising.payments.models import ReviewKind
 from fundraising.payments.providers.base import Fact, FactKind, Unparsable
@@ -49,22 +51,9 @@ SETTLED, SUSPENSE, DUPLICATE, CLOSED, IGNORED = (
 )
 
 
+MONEY = (SETTLED, SUSPENSE, DUPLICATE)
+INCOMING = (FactKind.PAID, FactKind.CLOSED)
 STRENGTH = {CLOSED: 0, SUSPENSE: 1, DUPLICATE: 2, SETTLED: 3}
-
-
-@dataclass(frozen=True)
-class _Row:
-    """An attempt with its gift, as locked."""
-
-    attempt_id: UUID
-    attempt_state: str
-    provider_ref: str | None
-    amount: Money
-    gift_id: UUID
-    campaign_id: UUID
-    fund_id: UUID
-    fund_kind: str
-    is_paid: bool
 
 
 @dataclass
@@ -72,43 +61,46 @@ class _Judged:
     """A fact with what is to be done about it."""
 
     fact: Fact
-    row: _Row
+    row: Order
     outcome: str
     id: UUID = field(default_factory=uuid7)
 
 
 @dataclass(frozen=True)
 class SettleResult:
-    """How many facts ended in each way."""
+    """How many facts ended in each way, and which came before what they speak of and must come again."""
 
     outcomes: dict[str, int]
+    parked: frozenset[FactKey] = frozenset()
 
 
-def apply_facts(facts: Sequence[Fact]) -> SettleResult:
+def apply_facts(told: Sequence[Fact]) -> SettleResult:
     """Apply facts in the caller's transaction; the same fact again, by whatever road, changes nothing."""
-    unique = {(f.provider, f.account, f.kind, f.fact_ref): f for f in facts}
-    rows = _lock_rows(list(unique.values()))
-    known = _known(unique)
+    unique = {facts.key(fact): fact for fact in told}
+    found = orders.lock(list(unique.values()))
+    known = facts.known(unique)
     fresh = [fact for key, fact in unique.items() if key not in known]
-    judged = _judge(fresh, rows)
-    _write_facts(judged)
+    going = [fact for fact in fresh if fact.kind not in INCOMING]
+    if going:
+        ledger.hold_months([fact.occurred_at for fact in fresh])
+    judged, strays = _judge([fact for fact in fresh if fact.kind in INCOMING], found)
+    facts.keep(
+        [Kept(j.id, j.fact, j.row.attempt_id, j.outcome) for j in judged if j.outcome != IGNORED]
+    )
     _write_attempts(judged)
     _write_gifts(judged)
     _open_reviews(judged)
-    _count_people([j for j in judged if j.outcome == SETTLED])
+    settled = [j for j in judged if j.outcome == SETTLED]
+    _count_people(settled)
     outbox.add_many(
         Kind.ISSUE_RECEIPT,
-        [
-            (f"receipt:{j.row.gift_id}", {"gift_id": str(j.row.gift_id)})
-            for j in judged
-            if j.outcome == SETTLED
-        ],
+        [(f"receipt:{j.row.gift_id}", {"gift_id": str(j.row.gift_id)}) for j in settled],
     )
+    suspended = outgoing.keep_strays(strays)
     _book(judged)
-    outcomes: dict[str, int] = defaultdict(int)
-    for j in judged:
-        outcomes[j.outcome] += 1
-    return SettleResult(dict(outcomes))
+    gone, parked = outgoing.apply(going, found)
+    counted = Counter([*(j.outcome for j in judged), *gone, *suspended])
+    return SettleResult(dict(counted), frozenset(facts.key(fact) for fact in parked))
 
 
 def drain(budget: timedelta, at_once: int = AT_ONCE) -> int:
@@ -146,18 +138,29 @@ def _apply_notices(notices: Sequence[ClaimedNotice]) -> None:
     try:
         with db.session.begin_nested():
             inbox.done([notice.id for notice, _ in readable])
-            apply_facts([fact for _, facts in readable for fact in facts])
+            result = apply_facts([fact for _, told in readable for fact in told])
+            _put_early_back(readable, result)
     except Exception as error:
         log.warning("set_failed", error=type(error).__name__, size=len(readable))
-        for notice, facts in readable:
-            _apply_alone(notice, facts)
+        for notice, told in readable:
+            _apply_alone(notice, told)
 
 
-def _apply_alone(notice: ClaimedNotice, facts: Sequence[Fact]) -> None:
+def _put_early_back(
+    readable: Sequence[tuple[ClaimedNotice, list[Fact]]], result: SettleResult
+) -> None:
+    """Put back notices that came before the payment they speak of."""
+    for notice, told in readable:
+        is_early = any(facts.key(fact) in result.parked for fact in told)
+        if is_early and inbox.failed(notice.id, "came before its payment"):
+            audit.raise_alarm("payments:inbox:dead", {"notice": notice.id})
+
+
+def _apply_alone(notice: ClaimedNotice, told: Sequence[Fact]) -> None:
     try:
         with db.session.begin_nested():
             inbox.done([notice.id])
-            apply_facts(facts)
+            _put_early_back([(notice, list(told))], apply_facts(told))
     except Exception as error:
         _put_back(notice, error)
 
@@ -171,103 +174,24 @@ def _put_back(notice: ClaimedNotice, error: Exception) -> None:
 # ---------------------------------------------------------------------- judging
 
 
-def _lock_rows(facts: Sequence[Fact]) -> dict[tuple[str, str, str], _Row]:
-    asked = [(f.provider, f.account, f.merchant_ref) for f in facts if f.merchant_ref]
-    parameters = {
-        "providers": [a[0] for a in asked],
-        "accounts": [a[1] for a in asked],
-        "refs": [a[2] for a in asked],
-    }
-    attempts = db.session.execute(
-        text(
-            """
-            SELECT a.id, a.provider, a.account, a.merchant_ref, a.state, a.provider_ref, a.amount_fen,
-                   a.currency, a.order_id
-            FROM payment_attempt a
-            JOIN unnest(CAST(:providers AS text[]), CAST(:accounts AS text[]), CAST(:refs AS text[]))
-                 AS t(provider, account, ref)
-              ON (a.provider, a.account, a.merchant_ref) = (t.provider, t.account, t.ref)
-            ORDER BY a.id FOR UPDATE OF a
-            """
-        ),
-        parameters,
-    ).all()
-    gifts = {
-        g.id: g
-        for g in db.session.execute(
-            text(
-                """
-                SELECT g.id, g.campaign_id, g.fund_id, f.kind, g.paid_at IS NOT NULL AS is_paid
-                FROM giving_gift g JOIN fund f ON f.id = g.fund_id
-                WHERE g.id = ANY(:ids) ORDER BY g.id FOR UPDATE OF g
-                """
-            ),
-            {"ids": list({a.order_id for a in attempts})},
-        )
-    }
-    return {
-        (a.provider, a.account, a.merchant_ref): _Row(
-            attempt_id=a.id,
-            attempt_state=a.state,
-            provider_ref=a.provider_ref,
-            amount=Money(a.amount_fen, a.currency),
-            gift_id=a.order_id,
-            campaign_id=gifts[a.order_id].campaign_id,
-            fund_id=gifts[a.order_id].fund_id,
-            fund_kind=gifts[a.order_id].kind,
-            is_paid=gifts[a.order_id].is_paid,
-        )
-        for a in attempts
-        if a.order_id in gifts
-    }
-
-
-def _known(unique: dict[tuple[str, str, FactKind, str], Fact]) -> set[tuple[str, str, str, str]]:
-    """Return the keys of facts seen before, noting the road by which they came this time."""
-    keys = list(unique)
-    rows = db.session.execute(
-        text(
-            """
-            UPDATE payment_fact f
-            SET seen_sources = CASE WHEN t.source = ANY(f.seen_sources) THEN f.seen_sources
-                                    ELSE f.seen_sources || t.source END
-            FROM unnest(CAST(:providers AS text[]), CAST(:accounts AS text[]), CAST(:kinds AS text[]),
-                        CAST(:refs AS text[]), CAST(:sources AS text[])) AS t(provider, account, kind, ref, source)
-            WHERE (f.provider, f.account, f.kind, f.fact_ref) = (t.provider, t.account, t.kind, t.ref)
-            RETURNING f.provider, f.account, f.kind, f.fact_ref
-            """
-        ),
-        {
-            "providers": [k[0] for k in keys],
-            "accounts": [k[1] for k in keys],
-            "kinds": [k[2] for k in keys],
-            "refs": [k[3] for k in keys],
-            "sources": [fact.source for fact in unique.values()],
-        },
-    )
-    return {(r.provider, r.account, r.kind, r.fact_ref) for r in rows}
-
-
-def _judge(facts: Sequence[Fact], rows: dict[tuple[str, str, str], _Row]) -> list[_Judged]:
+def _judge(told: Sequence[Fact], found: Orders) -> tuple[list[_Judged], list[Fact]]:
+    """Say what each fact means; return those without an order apart."""
     judged: list[_Judged] = []
+    strays: list[Fact] = []
     paid_gifts: set[UUID] = set()
-    for fact in facts:
-        row = rows.get((fact.provider, fact.account, fact.merchant_ref or ""))
+    for fact in sorted(told, key=lambda fact: fact.kind is not FactKind.PAID):
+        row = found.of(fact)
         if row is None:
-            reviews.open_review(
-                ReviewKind.ORPHAN,
-                f"{fact.provider}:{fact.account}:{fact.fact_ref}",
-                {"merchant_ref": fact.merchant_ref, "amount_fen": fact.amount.minor},
-            )
+            strays.append(fact)
             continue
         outcome = _outcome(fact, row, is_paid=row.is_paid or row.gift_id in paid_gifts)
         if outcome == SETTLED:
             paid_gifts.add(row.gift_id)
         judged.append(_Judged(fact, row, outcome))
-    return judged
+    return judged, strays
 
 
-def _outcome(fact: Fact, row: _Row, *, is_paid: bool) -> str:
+def _outcome(fact: Fact, row: Order, *, is_paid: bool) -> str:
     if fact.kind is FactKind.CLOSED:
         return CLOSED if row.attempt_state in ("created", "pending") else IGNORED
     if fact.amount != row.amount:
@@ -278,42 +202,6 @@ def _outcome(fact: Fact, row: _Row, *, is_paid: bool) -> str:
 
 
 # ---------------------------------------------------------------------- writing
-
-
-def _write_facts(judged: Sequence[_Judged]) -> None:
-    kept = [j for j in judged if j.outcome != IGNORED]
-    if not kept:
-        return
-    db.session.execute(
-        text(
-            """
-            INSERT INTO payment_fact (id, provider, account, kind, fact_ref, merchant_ref, attempt_id,
-                                      amount_fen, currency, occurred_at, recorded_at, seen_sources, outcome)
-            SELECT id, provider, account, kind, ref, merchant, attempt, fen, currency, at, :now,
-                   ARRAY[source], outcome
-            FROM unnest(CAST(:ids AS uuid[]), CAST(:providers AS text[]), CAST(:accounts AS text[]),
-                        CAST(:kinds AS text[]), CAST(:refs AS text[]), CAST(:merchants AS text[]),
-                        CAST(:attempts AS uuid[]), CAST(:fens AS bigint[]), CAST(:currencies AS text[]),
-                        CAST(:ats AS timestamptz[]), CAST(:sources AS text[]), CAST(:outcomes AS text[]))
-                 AS t(id, provider, account, kind, ref, merchant, attempt, fen, currency, at, source, outcome)
-            """
-        ),
-        {
-            "now": clock.now(),
-            "ids": [j.id for j in kept],
-            "providers": [j.fact.provider for j in kept],
-            "accounts": [j.fact.account for j in kept],
-            "kinds": [j.fact.kind for j in kept],
-            "refs": [j.fact.fact_ref for j in kept],
-            "merchants": [j.fact.merchant_ref for j in kept],
-            "attempts": [j.row.attempt_id for j in kept],
-            "fens": [j.fact.amount.minor for j in kept],
-            "currencies": [j.fact.amount.currency for j in kept],
-            "ats": [j.fact.occurred_at for j in kept],
-            "sources": [j.fact.source for j in kept],
-            "outcomes": [j.outcome for j in kept],
-        },
-    )
 
 
 def _strongest(judged: Sequence[_Judged], subjects: dict[UUID, UUID]) -> list[_Judged]:
@@ -334,17 +222,21 @@ def _write_attempts(judged: Sequence[_Judged]) -> None:
     moved = _strongest(judged, {j.id: j.row.attempt_id for j in judged})
     if not moved:
         return
+    paid: Counter[UUID] = Counter()
+    for j in judged:
+        paid[j.row.attempt_id] += j.fact.amount.minor if j.outcome in MONEY else 0
     db.session.execute(
         text(
             """
             UPDATE payment_attempt a
-            SET state = t.state, query_due_at = NULL,
-                provider_ref = CASE WHEN t.state = 'paid' AND a.provider_ref IS NULL THEN t.ref
+            SET state = CASE WHEN a.state = 'paid' THEN a.state ELSE t.state END, query_due_at = NULL,
+                provider_ref = CASE WHEN t.state <> 'closed' THEN coalesce(a.provider_ref, t.ref)
                                     ELSE a.provider_ref END,
-                paid_at = CASE WHEN t.state = 'paid' THEN coalesce(a.paid_at, t.at) ELSE a.paid_at END
+                paid_at = CASE WHEN t.state = 'paid' THEN coalesce(a.paid_at, t.at) ELSE a.paid_at END,
+                paid_fen = a.paid_fen + t.fen
             FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:refs AS text[]),
-                        CAST(:ats AS timestamptz[])) AS t(id, state, ref, at)
-            WHERE a.id = t.id AND (a.state <> 'paid' OR t.state = 'paid')
+                        CAST(:ats AS timestamptz[]), CAST(:fens AS bigint[])) AS t(id, state, ref, at, fen)
+            WHERE a.id = t.id
             """
         ),
         {
@@ -352,6 +244,7 @@ def _write_attempts(judged: Sequence[_Judged]) -> None:
             "states": [states[j.outcome] for j in moved],
             "refs": [j.fact.fact_ref for j in moved],
             "ats": [j.fact.occurred_at for j in moved],
+            "fens": [paid[j.row.attempt_id] for j in moved],
         },
     )
 
@@ -385,7 +278,7 @@ def _write_gifts(judged: Sequence[_Judged]) -> None:
 
 def _book(judged: Sequence[_Judged]) -> None:
     """Post one gross entry per fact and put settled money on its fund's lane."""
-    booked = [j for j in judged if j.outcome in (SETTLED, SUSPENSE, DUPLICATE)]
+    booked = [j for j in judged if j.outcome in MONEY]
     posted = ledger.post_many([_entry(j) for j in booked])
     by_fund: dict[UUID, list[NewLot]] = defaultdict(list)
     for j in booked:

@@ -8,6 +8,7 @@ CASH = "1001"
 BANK = "1002"
 CLEARING = "1009"
 INVENTORY = "1201"
+TO_BE_COVERED = "1221.01"
 PAYABLE = "2202"
 OTHER_PAYABLE = "2209"
 SUSPENSE = "2209.01"
@@ -20,7 +21,13 @@ PROGRAMME_COST = "5101"
 ADMIN_COST = "5201"
 FUNDRAISING_COST = "5301"
 
-_CLEARING = {"wechatpay": "1009.01", "gongyibao": "1009.02", "bank": BANK}
+_CLEARING = {
+    "wechatpay": "1009.01",
+    "gongyibao": "1009.02",
+    "alipay": "1009.03",
+    "bank": BANK,
+    "stripe": "1009.04",
+}
 
 
 def clearing(provider: str) -> str:

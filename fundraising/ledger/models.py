@@ -39,6 +39,8 @@ class EntryKind(StrEnum):
     SUSPENSE_RECEIVED = "suspense_received"
     SUSPENSE_RESOLVED = "suspense_resolved"
     REFUND = "refund"
+    REFUND_COVERED = "refund_covered"
+    MONEY_RETURNED = "money_returned"
     FEE_CHARGED = "fee_charged"
     PAYOUT_RECEIVED = "payout_received"
     PURCHASE_ACCEPTED = "purchase_accepted"

@@ -104,6 +104,15 @@ def post_many(entries: Sequence[NewEntry]) -> PostResult:
     return PostResult(known | ids, frozenset(fresh))
 
 
+def hold_months(instants: Sequence[datetime]) -> None:
+    """Lock the months in which entries of these instants will be booked, and the running one.
+
+    For callers that must look at a fund before they know what to post: months are locked before lanes.
+    """
+    days = [clock.today(), *(clock.shanghai_date(instant) for instant in instants)]
+    _lock({_month(day) for day in days})
+
+
 def reverse(entry_id: UUID, reason: Text2, actor: str) -> UUID:
     """Post the opposite of an entry, naming it; an entry is reversed at most once.
 

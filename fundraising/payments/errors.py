@@ -32,3 +32,36 @@ class AttemptOver(DomainError):
 
     code = "attempt_over"
     message = _l("This payment has ended. Please start again; you will not be charged twice.")
+
+
+class RefundNotFound(NotFound):
+    """No such refund."""
+
+
+class RefundTooLarge(DomainError):
+    """More would go back than is left of the payment."""
+
+    code = "refund_too_large"
+    message = _l("Less than that is left of this payment, after what went back or is on its way.")
+
+
+class TooManyRefunds(DomainError):
+    """A payment may be refunded in so many parts and no more."""
+
+    code = "too_many_refunds"
+    message = _l("This payment has had as many refunds as the payment service allows.")
+
+
+class RefundNotOpen(DomainError):
+    """The refund is not in a state in which this can be done."""
+
+    code = "refund_not_open"
+    message = _l("This refund is not waiting for that any more.")
+
+
+class SamePerson(DomainError):
+    """Two people are needed, and this is the first one again."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "same_person"
+    message = _l("Somebody else must approve this: you asked for it.")

@@ -1,6 +1,6 @@
 """Attempts to collect money, what providers said, and what did not fit."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,12 @@ class ReviewKind(StrEnum):
     ORPHAN = "orphan"
     DUPLICATE = "duplicate_payment"
     PAID_AFTER_CLOSE = "paid_after_close"
+    EXTERNAL_REFUND = "external_refund"
+    REFUND_EXCESS = "refund_excess"
+    REFUND_UNCOVERED = "refund_uncovered"
+    REFUND_STUCK = "refund_stuck"
+    REFUND_FAILED = "refund_failed"
+    MONEY_RETURNED = "money_returned"
     UNPARSABLE = "unparsable"
     UNKNOWN_EVENT = "unknown_event"
 
@@ -57,6 +63,11 @@ class Attempt(Base):
             name="state_known",
         ),
         CheckConstraint("amount_fen > 0", name="amount_positive"),
+        CheckConstraint(
+            "refund_reserved_fen >= 0 AND refunded_fen >= 0 AND "
+            "refunded_fen + refund_reserved_fen <= paid_fen",
+            name="refund_within",
+        ),
         Index("ix_payment_attempt_order", "order_id"),
         Index(
             "ix_payment_attempt_query_due",
@@ -81,7 +92,15 @@ class Attempt(Base):
     query_due_at: Mapped[datetime | None]
     query_count: Mapped[int] = mapped_column(default=0)
     paid_at: Mapped[datetime | None]
+    paid_fen: Mapped[int] = mapped_column(BigInteger, default=0)
+    refunded_fen: Mapped[int] = mapped_column(BigInteger, default=0)
+    refund_reserved_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    @property
+    def refundable_fen(self) -> int:
+        """What is left to send back: paid, less what went back or is on its way."""
+        return self.paid_fen - self.refunded_fen - self.refund_reserved_fen
 
     @property
     def is_live(self) -> bool:
@@ -180,3 +199,174 @@ class BankLine(Base):
     memo: Mapped[str]
     entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entry.id"))
     imported_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class RefundOrigin(StrEnum):
+    """Which money goes back: a booked gift's, a second payment's, or money in suspense."""
+
+    GIFT = "gift"
+    UNAPPLIED = "unapplied"
+    SUSPENSE = "suspense"
+
+
+class RefundStage(StrEnum):
+    """The life of a refund. An unknown outcome stays ``submitted`` and is asked about."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    SUBMITTED = "submitted"
+    STUCK = "stuck"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Refund(Base):
+    """Money going back to the original payment, under a number that never changes.
+
+    ``is_external`` marks what the provider did without being asked by us (its console, a dispute); its
+    amount may be 0 until the provider has told it.
+    """
+
+    __tablename__ = "payment_refund"
+    __table_args__ = (
+        CheckConstraint("amount_fen > 0 OR is_external", name="amount_positive"),
+        CheckConstraint(
+            "approved_by IS DISTINCT FROM requested_by OR approved_by IS NULL OR is_small",
+            name="two_people",
+        ),
+        CheckConstraint(
+            "state IN ('proposed', 'approved', 'submitted', 'stuck', 'succeeded', 'failed', 'cancelled')",
+            name="state_known",
+        ),
+        Index("ix_payment_refund_attempt", "attempt_id"),
+        Index(
+            "ix_payment_refund_query_due",
+            "query_due_at",
+            postgresql_where=text("query_due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_payment_refund_open",
+            "created_at",
+            postgresql_where=text("state NOT IN ('succeeded', 'failed', 'cancelled')"),
+        ),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    refund_no: Mapped[str] = mapped_column(unique=True)
+    attempt_id: Mapped[UUID] = mapped_column(ForeignKey("payment_attempt.id"))
+    origin: Mapped[str] = mapped_column(default=RefundOrigin.GIFT)
+    amount_fen: Mapped[int] = fen()
+    currency: Mapped[str] = mapped_column(String(3), default="CNY")
+    reason: Mapped[str]
+    state: Mapped[str] = mapped_column(default=RefundStage.PROPOSED)
+    is_external: Mapped[bool] = mapped_column(default=False)
+    is_small: Mapped[bool] = mapped_column(default=False)
+    requested_by: Mapped[UUID | None]
+    approved_by: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    submitted_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    query_due_at: Mapped[datetime | None]
+    query_count: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None]
+
+
+class Bill(Base):
+    """A provider's daily file as it was taken: its hash and its sums. A day has one of each kind."""
+
+    __tablename__ = "payment_bill"
+    __table_args__ = (UniqueConstraint("provider", "account", "day", "kind"),)
+
+    id: Mapped[UUID] = uuid_pk()
+    provider: Mapped[str]
+    account: Mapped[str]
+    day: Mapped[date]
+    kind: Mapped[str]
+    sha256: Mapped[str | None]
+    rows: Mapped[int] = mapped_column(BigInteger, default=0)
+    fetched_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class BillLine(Base):
+    """One line of a bill. ``minor`` is never negative; its ``kind`` says which way the money went."""
+
+    __tablename__ = "payment_bill_line"
+
+    bill_id: Mapped[UUID] = mapped_column(ForeignKey("payment_bill.id"), primary_key=True)
+    line: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str]
+    ref: Mapped[str]
+    merchant_ref: Mapped[str]
+    payment_ref: Mapped[str]
+    minor: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime]
+    payer: Mapped[str]
+    is_final: Mapped[bool]
+
+
+class Reconciliation(Base):
+    """One channel on one day: what the bill, the books and the bank say. Made anew by every run."""
+
+    __tablename__ = "payment_reconciliation"
+    __table_args__ = (UniqueConstraint("provider", "account", "day"),)
+
+    id: Mapped[UUID] = uuid_pk()
+    provider: Mapped[str]
+    account: Mapped[str]
+    day: Mapped[date]
+    state: Mapped[str]
+    sums: Mapped[dict[str, Any]]
+    run_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class DifferenceKind(StrEnum):
+    """How bill, books and bank may differ."""
+
+    ORPHAN = "orphan"
+    OURS_ONLY = "ours_only"
+    AMOUNT = "amount"
+    REFUND_ONLY_BILL = "refund_only_bill"
+    REFUND_ONLY_OURS = "refund_only_ours"
+    DUPLICATE_LINE = "duplicate_line"
+    FEE_UNPLACED = "fee_unplaced"
+    PAYOUT_NOT_AT_BANK = "payout_not_at_bank"
+    BILL_CHANGED = "bill_changed"
+    BILL_BROKEN = "bill_broken"
+    BILL_MISSING = "bill_missing"
+    UNKNOWN_MOVEMENT = "unknown_movement"
+
+
+class Difference(Base):
+    """One difference of a reconciled day: owned, explained by one person, closed by another.
+
+    A run that no longer finds it marks it as vanished; a difference is never deleted.
+    """
+
+    __tablename__ = "payment_difference"
+    __table_args__ = (
+        CheckConstraint("closed_by IS NULL OR closed_by <> explained_by", name="two_people"),
+        CheckConstraint(
+            "closed_by IS NULL OR explained_by IS NOT NULL", name="explained_before_closed"
+        ),
+        Index("ix_payment_difference_day", "reconciliation_id"),
+        Index(
+            "ix_payment_difference_open",
+            "opened_at",
+            postgresql_where=text("closed_at IS NULL AND vanished_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    key: Mapped[str] = mapped_column(unique=True)
+    reconciliation_id: Mapped[UUID] = mapped_column(ForeignKey("payment_reconciliation.id"))
+    kind: Mapped[str]
+    amount_fen: Mapped[int] = fen()
+    detail: Mapped[dict[str, Any]]
+    opened_at: Mapped[datetime] = mapped_column(default=clock.now)
+    vanished_at: Mapped[datetime | None]
+    owner_id: Mapped[UUID | None]
+    explanation: Mapped[str | None]
+    explained_by: Mapped[UUID | None]
+    closed_by: Mapped[UUID | None]
+    closed_at: Mapped[datetime | None]

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from fundraising import clock
@@ -47,6 +47,13 @@ def open_review(
     ).first()
     if opened is not None and kind != ReviewKind.PAID_AFTER_CLOSE:
         audit.raise_alarm(f"payments:review:{kind}", {"latest": key})
+
+
+def attach(key: str, fact_id: UUID) -> None:
+    """Tie an open review to the fact that was written after it was opened."""
+    db.session.execute(
+        update(Review).where(Review.key == key, Review.fact_id.is_(None)).values(fact_id=fact_id)
+    )
 
 
 def open_reviews(limit: int = 100) -> list[Review]:

@@ -1,0 +1,245 @@
+"""Money that goes back: refunds, disputes, and what returns after them. Called by settlement only.
+
+The provider has moved the money when it tells us, so nothing here may be refused: what a fund cannot give
+any more is booked as a receivable that the chapter's own funds must cover, and a person is asked to look.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+
+from fundraising.database import db
+from fundraising.funds import service as funds
+from fundraising.funds.errors import FundOverspent
+from fundraising.funds.models import LotSource
+from fundraising.funds.service import NewLot
+from fundraising.giving.orders import Order, Orders
+from fundraising.ledger import chart
+from fundraising.ledger import service as ledger
+from fundraising.ledger.models import EntryKind
+from fundraising.ledger.service import Line, NewEntry, credit, debit
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Kind
+from fundraising.payments import facts, refunds, reviews, service
+from fundraising.payments.facts import Kept
+from fundraising.payments.models import Attempt, RefundOrigin, ReviewKind
+from fundraising.payments.providers.base import Fact, FactKind, FactSource
+from fundraising.references import uuid7
+
+ORDER = {kind: place for place, kind in enumerate(FactKind)}
+ORIGINS = {
+    "settled": RefundOrigin.GIFT,
+    "duplicate": RefundOrigin.UNAPPLIED,
+    "suspense": RefundOrigin.SUSPENSE,
+}
+HELD_IN = {RefundOrigin.UNAPPLIED: chart.UNAPPLIED, RefundOrigin.SUSPENSE: chart.SUSPENSE}
+LEAVING = (FactKind.REFUNDED, FactKind.DISPUTED)
+
+
+@dataclass(frozen=True)
+class _Back:
+    """A fact about money going back, with the payment it left and where that money was booked."""
+
+    id: UUID
+    fact: Fact
+    order: Order
+    origin: RefundOrigin
+
+
+def apply(told: Sequence[Fact], found: Orders) -> tuple[list[str], list[Fact]]:
+    """Apply facts about money going back; return how each ended, and those that came too early.
+
+    A fact about a payment we have not seen paid is put back, and the provider is asked about the payment.
+    """
+    paid = facts.paid_outcomes(
+        [order.attempt_id for fact in told if (order := found.of(fact)) is not None]
+    )
+    outcomes: list[str] = []
+    parked: list[Fact] = []
+    for fact in sorted(told, key=lambda fact: ORDER[fact.kind]):
+        order = found.of(fact)
+        if order is None:
+            outcomes += keep_strays([fact])
+        elif order.attempt_id not in paid:
+            service.ask_now(order.gift_id)
+            parked.append(fact)
+        else:
+            back = _Back(uuid7(), fact, order, ORIGINS[paid[order.attempt_id]])
+            outcomes.append(VERBS[fact.kind](back))
+    return outcomes, parked
+
+
+def keep_strays(told: Sequence[Fact]) -> list[str]:
+    """Deal with facts about payments that are not ours to know.
+
+    A notice only opens a review, because anybody's money may be named there. A line of our own bill is
+    money on our account: it is booked to suspense, once.
+    """
+    outcomes: list[str] = []
+    for fact in told:
+        if fact.kind is FactKind.CLOSED:
+            continue
+        key = f"{fact.provider}:{fact.account}:{fact.fact_ref}"
+        detail = {"merchant_ref": fact.merchant_ref, "amount_fen": fact.amount.minor}
+        if fact.source is FactSource.BILL and fact.kind in (FactKind.PAID, *LEAVING):
+            kept = Kept(uuid7(), fact, None, "suspense")
+            facts.keep([kept])
+            _post(kept.id, fact, chart.SUSPENSE, EntryKind.SUSPENSE_RECEIVED)
+            reviews.open_review(ReviewKind.ORPHAN, key, detail, fact_id=kept.id)
+            reviews.attach(key, kept.id)
+            outcomes.append("suspense")
+        else:
+            reviews.open_review(ReviewKind.ORPHAN, key, detail)
+    return outcomes
+
+
+# ---------------------------------------------------------------------- what each kind means
+
+
+def _seen(back: _Back) -> str:
+    refunds.seen(back.fact.fact_ref, refunds.lock_attempt(back.order.attempt_id))
+    return "seen"
+
+
+def _left(back: _Back) -> str:
+    """Book money that left: from the gift's fund, or from where a payment nobody could place was held."""
+    attempt = refunds.lock_attempt(back.order.attempt_id)
+    excess = back.fact.amount.minor - (attempt.paid_fen - attempt.refunded_fen)
+    refund = refunds.settle(back.fact.fact_ref, attempt, back.fact, back.origin)
+    if excess > 0:
+        return _too_much(back)
+    outcome = "refunded"
+    if back.origin is RefundOrigin.GIFT:
+        outcome = _from_gift(back)
+    else:
+        _keep(back, "refunded")
+        _post(back.id, back.fact, HELD_IN[back.origin], EntryKind.REFUND)
+    if refund.is_external:
+        _review(back, ReviewKind.EXTERNAL_REFUND)
+    return outcome
+
+
+def _from_gift(back: _Back) -> str:
+    is_covered = True
+    try:
+        with db.session.begin_nested():
+            funds.refund_lot(back.order.gift_id, back.fact.amount)
+    except FundOverspent:
+        is_covered = False
+    _keep(back, "refunded" if is_covered else "uncovered")
+    if is_covered:
+        income = chart.income(back.order.fund_kind)
+        _post(back.id, back.fact, income, EntryKind.REFUND, back.order.fund_id)
+    else:
+        _post(back.id, back.fact, chart.TO_BE_COVERED, EntryKind.REFUND)
+        _review(back, ReviewKind.REFUND_UNCOVERED)
+    _change_gift(back.order.gift_id, back.fact.amount.minor)
+    outbox.add(
+        Kind.FOLLOW_REFUND, f"receipt-refund:{back.id}", {"gift_id": str(back.order.gift_id)}
+    )
+    return "refunded" if is_covered else "uncovered"
+
+
+def _too_much(back: _Back) -> str:
+    """Book what exceeds the payment as money missing from suspense: never a crash, always a person."""
+    _keep(back, "excess")
+    _post(back.id, back.fact, chart.SUSPENSE, EntryKind.REFUND)
+    _review(back, ReviewKind.REFUND_EXCESS)
+    return "excess"
+
+
+def _failed(back: _Back) -> str:
+    attempt = refunds.lock_attempt(back.order.attempt_id)
+    _keep(back, "failed")
+    if refunds.fail(back.fact.fact_ref, attempt) is not None:
+        _review(back, ReviewKind.REFUND_FAILED)
+    return "failed"
+
+
+def _stuck(back: _Back) -> str:
+    _keep(back, "stuck")
+    if refunds.stick(back.fact.fact_ref) is not None:
+        _review(back, ReviewKind.REFUND_STUCK)
+    return "stuck"
+
+
+def _returned(back: _Back) -> str:
+    """Book money that came back: a new lot of the gift's fund under its own name."""
+    attempt: Attempt = refunds.lock_attempt(back.order.attempt_id)
+    refunds.returned(back.fact.fact_ref, attempt, back.fact.amount)
+    _keep(back, "returned")
+    is_gift = back.origin is RefundOrigin.GIFT
+    account = chart.income(back.order.fund_kind) if is_gift else HELD_IN[back.origin]
+    fund_id = back.order.fund_id if is_gift else None
+    entry_id = _post(back.id, back.fact, account, EntryKind.MONEY_RETURNED, fund_id)
+    if is_gift:
+        funds.add_lots(
+            back.order.fund_id, [NewLot(LotSource.RETURNED, back.id, back.fact.amount, entry_id)]
+        )
+        _change_gift(back.order.gift_id, -back.fact.amount.minor)
+    _review(back, ReviewKind.MONEY_RETURNED)
+    return "returned"
+
+
+VERBS: dict[FactKind, Callable[[_Back], str]] = {
+    FactKind.REFUND_SEEN: _seen,
+    FactKind.REFUNDED: _left,
+    FactKind.DISPUTED: _left,
+    FactKind.REFUND_FAILED: _failed,
+    FactKind.REFUND_STUCK: _stuck,
+    FactKind.RETURNED: _returned,
+}
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def _keep(back: _Back, outcome: str) -> None:
+    facts.keep([Kept(back.id, back.fact, back.order.attempt_id, outcome)])
+
+
+def _post(
+    fact_id: UUID, fact: Fact, account: str, kind: EntryKind, fund_id: UUID | None = None
+) -> UUID:
+    """Post one gross entry for a fact between the channel's clearing account and ``account``."""
+    clearing = chart.clearing(fact.provider)
+    is_out = fact.kind in LEAVING
+    lines: tuple[Line, Line] = (
+        (debit(account, fact.amount, fund_id), credit(clearing, fact.amount))
+        if is_out
+        else (debit(clearing, fact.amount), credit(account, fact.amount, fund_id))
+    )
+    return ledger.post(NewEntry(f"fact:{fact_id}", kind, fact.occurred_at, lines, fund_id=fund_id))
+
+
+def _change_gift(gift_id: UUID, back_fen: int) -> None:
+    db.session.execute(
+        text(
+            """
+            UPDATE giving_gift g
+            SET refunded_fen = t.back,
+                state = CASE WHEN t.back = 0 THEN 'paid' WHEN t.back < g.amount_fen THEN 'partly_refunded'
+                             ELSE 'refunded' END
+            FROM (SELECT greatest(0, least(amount_fen, refunded_fen + :fen)) AS back FROM giving_gift
+                  WHERE id = :id) AS t
+            WHERE g.id = :id
+            """
+        ),
+        {"id": gift_id, "fen": back_fen},
+    )
+
+
+def _review(back: _Back, kind: ReviewKind) -> None:
+    reviews.open_review(
+        kind,
+        f"{kind}:{back.id}",
+        {
+            "refund_no": back.fact.fact_ref,
+            "amount_fen": back.fact.amount.minor,
+            "currency": back.fact.amount.currency,
+        },
+        fact_id=back.id,
+        attempt_id=back.order.attempt_id,
+    )

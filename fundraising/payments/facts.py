@@ -1,0 +1,110 @@
+"""What providers said, written once per ``(provider, account, kind, number)`` whatever road it came by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import text
+
+from fundraising import clock
+from fundraising.database import db
+from fundraising.payments.providers.base import Fact, FactKind
+
+FactKey = tuple[str, str, FactKind, str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A fact with what became of it."""
+
+    id: UUID
+    fact: Fact
+    attempt_id: UUID | None
+    outcome: str
+
+
+def key(fact: Fact) -> FactKey:
+    """Return what makes a fact the same fact."""
+    return fact.provider, fact.account, fact.kind, fact.fact_ref
+
+
+def known(unique: Mapping[FactKey, Fact]) -> set[FactKey]:
+    """Return the keys of facts seen before, noting the road by which they came this time."""
+    keys = list(unique)
+    rows = db.session.execute(
+        text(
+            """
+            UPDATE payment_fact f
+            SET seen_sources = CASE WHEN t.source = ANY(f.seen_sources) THEN f.seen_sources
+                                    ELSE f.seen_sources || t.source END
+            FROM unnest(CAST(:providers AS text[]), CAST(:accounts AS text[]), CAST(:kinds AS text[]),
+                        CAST(:refs AS text[]), CAST(:sources AS text[])) AS t(provider, account, kind, ref, source)
+            WHERE (f.provider, f.account, f.kind, f.fact_ref) = (t.provider, t.account, t.kind, t.ref)
+            RETURNING f.provider, f.account, f.kind, f.fact_ref
+            """
+        ),
+        {
+            "providers": [k[0] for k in keys],
+            "accounts": [k[1] for k in keys],
+            "kinds": [k[2] for k in keys],
+            "refs": [k[3] for k in keys],
+            "sources": [fact.source for fact in unique.values()],
+        },
+    )
+    return {(r.provider, r.account, FactKind(r.kind), r.fact_ref) for r in rows}
+
+
+def keep(kept: Sequence[Kept]) -> None:
+    """Write a set of new facts with one statement. Raises IntegrityError when one is known."""
+    if not kept:
+        return
+    db.session.execute(
+        text(
+            """
+            INSERT INTO payment_fact (id, provider, account, kind, fact_ref, merchant_ref, attempt_id,
+                                      amount_fen, currency, occurred_at, recorded_at, seen_sources, outcome)
+            SELECT id, provider, account, kind, ref, merchant, attempt, fen, currency, at, :now,
+                   ARRAY[source], outcome
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:providers AS text[]), CAST(:accounts AS text[]),
+                        CAST(:kinds AS text[]), CAST(:refs AS text[]), CAST(:merchants AS text[]),
+                        CAST(:attempts AS uuid[]), CAST(:fens AS bigint[]), CAST(:currencies AS text[]),
+                        CAST(:ats AS timestamptz[]), CAST(:sources AS text[]), CAST(:outcomes AS text[]))
+                 AS t(id, provider, account, kind, ref, merchant, attempt, fen, currency, at, source, outcome)
+            """
+        ),
+        {
+            "now": clock.now(),
+            "ids": [k.id for k in kept],
+            "providers": [k.fact.provider for k in kept],
+            "accounts": [k.fact.account for k in kept],
+            "kinds": [k.fact.kind for k in kept],
+            "refs": [k.fact.fact_ref for k in kept],
+            "merchants": [k.fact.merchant_ref for k in kept],
+            "attempts": [k.attempt_id for k in kept],
+            "fens": [k.fact.amount.minor for k in kept],
+            "currencies": [k.fact.amount.currency for k in kept],
+            "ats": [k.fact.occurred_at for k in kept],
+            "sources": [k.fact.source for k in kept],
+            "outcomes": [k.outcome for k in kept],
+        },
+    )
+
+
+def paid_outcomes(attempt_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return how the payment of each attempt was booked; attempts without a payment are left out."""
+    rows = db.session.execute(
+        text(
+            "SELECT attempt_id, outcome FROM payment_fact "
+            "WHERE attempt_id = ANY(:ids) AND kind = 'paid' ORDER BY recorded_at, id"
+        ),
+        {"ids": list(attempt_ids)},
+    )
+    return {row.attempt_id: row.outcome for row in rows}
+
+
+def reclassify(fact_id: UUID, outcome: str) -> None:
+    """Note that a fact's money was booked again as something else, such as suspense that became a gift."""
+    db.session.execute(
+        text("UPDATE payment_fact SET outcome = :outcome WHERE id = :id"),
+        {"outcome": outcome, "id": fact_id},
+    )
