@@ -98,6 +98,7 @@ def gifts(slug: str) -> ResponseReturnValue:
                     "currency": "CNY",
                     "at": _time(g.at),
                     "message": g.message,
+                    "demo": found.is_demo,
                 }
                 for g in items
             ],
@@ -129,6 +130,7 @@ def spending(slug: str) -> ResponseReturnValue:
                         for d in line.documents
                     ],
                     "devices": line.devices,
+                    "demo": found.is_demo,
                 }
                 for line in procurement.public_spending(found.fund_id)
             ],
@@ -180,6 +182,7 @@ def funding(no: str) -> ResponseReturnValue:
             "currency": "CNY",
             "gifts_count": paid.gifts_count,
             "draws": [{"source": s, "fen": f} for s, f in sorted(paid.by_source.items())],
+            "demo": found.is_demo,
         }
     )
 
@@ -212,6 +215,7 @@ def trace(token: str) -> ResponseReturnValue:
                 for d in found.draws
             ],
             "unspent_fen": found.unspent_fen,
+            "demo": campaigns.get_by_id(gift.campaign_id).is_demo,
         }
     )
     answer.headers["Cache-Control"] = "no-store"
@@ -325,6 +329,7 @@ def trial_balance() -> ResponseReturnValue:
                 for r in rows
             ],
             "sum_minor": sum(r.amount_minor for r in rows),
+            "demo": campaigns.holds_demo(),
         }
     )
 
@@ -339,7 +344,9 @@ def entries() -> ResponseReturnValue:
         before=UUID(cursor[0]) if cursor else None, limit=limit, kind=request.args.get("kind")
     )
     after = _cursor([str(found[-1].id)]) if len(found) == limit else None
-    return jsonify({"items": [_entry(e) for e in found], "next": after})
+    slugs = campaigns.slugs_of_funds({e.fund_id for e in found if e.fund_id})
+    items = [_entry(e, slugs.get(e.fund_id) if e.fund_id else None) for e in found]
+    return jsonify({"items": items, "next": after, "demo": campaigns.holds_demo()})
 
 
 # ---------------------------------------------------------------------- shapes
@@ -391,7 +398,7 @@ def _device(d: PublicDevice) -> dict[str, Any]:
     }
 
 
-def _entry(e: JournalEntry) -> dict[str, Any]:
+def _entry(e: JournalEntry, campaign: str | None) -> dict[str, Any]:
     return {
         "id": str(e.id),
         "voucher": e.voucher,
@@ -399,6 +406,7 @@ def _entry(e: JournalEntry) -> dict[str, Any]:
         "booked_on": e.booked_on.isoformat(),
         "recorded_at": _time(e.recorded_at),
         "fund": str(e.fund_id) if e.fund_id else None,
+        "campaign": campaign,
         "reason": e.reason,
         "reverses": str(e.reverses_id) if e.reverses_id else None,
         "postings": [

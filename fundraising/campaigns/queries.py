@@ -1,9 +1,10 @@
 """Reading campaigns and updates."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from fundraising.campaigns.errors import CampaignNotFound
 from fundraising.campaigns.models import Campaign, CampaignState, CampaignUpdate, UpdateState
@@ -51,6 +52,19 @@ def list_public(limit: int = 100) -> list[Campaign]:
         .limit(limit)
     )
     return list(db.session.execute(query).scalars())
+
+
+def holds_demo() -> bool:
+    """Whether the demonstration is loaded; every page that does not know better says so."""
+    return bool(db.session.execute(select(exists().where(Campaign.is_demo))).scalar())
+
+
+def slugs_of_funds(fund_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the slug of each fund's public campaign."""
+    query = select(Campaign.fund_id, Campaign.slug).where(
+        Campaign.fund_id.in_(fund_ids), Campaign.state != CampaignState.DRAFT
+    )
+    return {row.fund_id: row.slug for row in db.session.execute(query)}
 
 
 def list_all(limit: int = 200) -> list[Campaign]:

@@ -36,6 +36,7 @@ def trace(token: str) -> ResponseReturnValue:
     campaign = campaigns.get_by_id(gift.campaign_id)
     traced = funds.trace(gift.id)
     places = equipment.places([d.unit_id for d in traced.draws if d.unit_id]) if traced else {}
+    person = people.read(gift.id)
     page = render_template(
         "giving/trace.html",
         gift=gift,
@@ -44,7 +45,7 @@ def trace(token: str) -> ResponseReturnValue:
         trace=traced,
         places=places,
         panels=panels.panels(gift),
-        has_person=bool(people.read(gift.id).name or people.read(gift.id).email),
+        has_person=bool(person.name or person.email),
         form=DisplayForm(display=gift.display),
     )
     return _secret(page)
@@ -74,7 +75,8 @@ def erase(token: str) -> ResponseReturnValue:
     """Destroy the donor's personal data after a page that says what that means."""
     gift = queries.by_token(token)
     if request.method == "GET":
-        return _secret(render_template("giving/erase.html", gift=gift))
+        campaign = campaigns.get_by_id(gift.campaign_id)
+        return _secret(render_template("giving/erase.html", gift=gift, demo=campaign.is_demo))
     with transaction():
         people.erase(gift)
     flash(_("Your name, address and message are gone. The gift stays in the books."), "ok")

@@ -1,11 +1,14 @@
 """Giving: the form, the payment page, the result, thanks."""
 
+from dataclasses import replace
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import (
     Blueprint,
     Response,
     current_app,
+    flash,
     redirect,
     render_template,
     request,
@@ -25,10 +28,12 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError
 from fundraising.extensions import limiter
-from fundraising.giving import queries, service, ways
+from fundraising.giving import people, queries, service, ways
+from fundraising.giving.errors import IdempotencyConflict
 from fundraising.giving.forms import DonateForm
 from fundraising.giving.models import Display, Gift
 from fundraising.giving.service import StartGift
+from fundraising.i18n import gettext as _
 from fundraising.i18n import language
 from fundraising.payments import service as payments
 from fundraising.payments import transfer_codes
@@ -95,6 +100,15 @@ def _start(form: DonateForm, slug: str) -> Gift:
         receipt_rule=form.rule,
     )
     try:
+        return _written(asked)
+    except IdempotencyConflict:  # Back, changed, sent again: another order, but that one once too
+        return _written(
+            replace(asked, idempotency_key=f"{form.key.data[:40]}:{asked.body_hash()[:32]}")
+        )
+
+
+def _written(asked: StartGift) -> Gift:
+    try:
         with transaction():
             return service.start_gift(asked)
     except IntegrityError:  # the doubled form won the race: its gift is ours
@@ -130,6 +144,7 @@ def pay(order_no: str) -> ResponseReturnValue:
     """Show how to pay, until it is paid or its time is over."""
     gift = queries.by_order_no(order_no)
     if gift.is_paid:
+        flash(_("You have paid this gift already; nothing more is charged."), "ok")
         return redirect(url_for(".result", order_no=order_no), 303)
     attempt = payments.latest(gift.id)
     campaign = campaigns.get_by_id(gift.campaign_id)
@@ -177,22 +192,23 @@ def _ways(attempt: Attempt, instruction: Instruction) -> dict[str, object]:
     }
     if simulator:
         shown["cashier"] = (
-            f"{simulator}/cashier/{attempt.merchant_ref}?return={_result_url(attempt.order_id)}"
+            f"{simulator}/cashier/{attempt.merchant_ref}?return={_return(attempt.order_id)}"
         )
     if instruction.kind is PayKind.QR:
         shown["qr"] = data_uri(instruction.value)
     elif instruction.kind is PayKind.REDIRECT:
-        shown["address"] = f"{instruction.value}&redirect_url={_result_url(attempt.order_id)}"
+        shown["address"] = f"{instruction.value}&redirect_url={_return(attempt.order_id)}"
     else:
         adapter = payments.in_app_provider(attempt.provider)
         shown["bridge"] = adapter.jsapi_params(instruction.value, clock.now())
     return shown
 
 
-def _result_url(gift_id: UUID) -> str:
+def _return(gift_id: UUID) -> str:
+    """Return the result page's address as it may stand inside another address."""
     gift = queries.by_id(gift_id)
     settings: Settings = current_app.extensions["settings"]
-    return f"{settings.public_url}/pay/{gift.order_no}/result"
+    return quote(f"{settings.public_url}/pay/{gift.order_no}/result", safe="")
 
 
 @bp.post("/pay/<order_no>/again")
@@ -247,7 +263,12 @@ def thanks(token: str) -> ResponseReturnValue:
         return redirect(url_for(".result", order_no=gift.order_no), 303)
     campaign = campaigns.get_by_id(gift.campaign_id)
     page = render_template(
-        "giving/thanks.html", gift=gift, campaign=campaign, demo=campaign.is_demo
+        "giving/thanks.html",
+        gift=gift,
+        campaign=campaign,
+        demo=campaign.is_demo,
+        link=f"{current_app.extensions['settings'].public_url}/t/{gift.token}",
+        has_email=bool(people.read(gift.id).email),
     )
     return _secret(page)
 

@@ -10,6 +10,13 @@ class ReceiptNotFound(NotFound):
     message = _l("We could not find that receipt.")
 
 
+class ReceiptBeingMade(DomainError):
+    """The money is booked; the worker writes the receipt in the next seconds."""
+
+    code = "receipt_being_made"
+    message = _l("Your receipt is being written. Please try again in a few seconds.")
+
+
 class NotPaidYet(DomainError):
     """A receipt confirms money that came in, and none has."""
 

@@ -8,7 +8,7 @@ from flask_babel import force_locale
 from config import Settings
 from fundraising.giving import people
 from fundraising.giving.models import Gift
-from fundraising.i18n import fen, gettext
+from fundraising.i18n import fen, gettext, language
 from fundraising.mail import service as mail
 from fundraising.receipts import papers, queries
 from fundraising.receipts.models import Receipt
@@ -45,7 +45,9 @@ def _body(receipt: Receipt, gift: Gift) -> str:
         "trace": f"{settings.public_url}/t/{gift.token}",
         "verify": f"{settings.public_url}/v/{receipt.code}",
         "again": f"{settings.public_url}/receipts/{receipt.token}.pdf",
-        "organisation": settings.organisation_name,
+        "organisation": settings.organisation_name_en
+        if language() == "en"
+        else settings.organisation_name,
         "old": receipt.snapshot.get("replaces", ""),
     }
     said: str

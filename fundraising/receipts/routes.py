@@ -14,7 +14,12 @@ from fundraising.giving.panels import Panel
 from fundraising.giving.routes import device
 from fundraising.i18n import gettext as _
 from fundraising.receipts import letters, papers, queries, service
-from fundraising.receipts.errors import NotPaidYet, PeriodReceipt, ReceiptNotFound
+from fundraising.receipts.errors import (
+    NotPaidYet,
+    PeriodReceipt,
+    ReceiptBeingMade,
+    ReceiptNotFound,
+)
 from fundraising.receipts.models import Receipt
 from fundraising.references import secret_token
 
@@ -45,10 +50,18 @@ def _of_gift(token: str) -> Receipt:
     gift = gifts.by_token(token)
     receipt = queries.find_valid(gift.id)
     if receipt is None:
-        raise (ReceiptNotFound if gift.external_ref else NotPaidYet)
+        raise _missing(gift)
     if receipt.period:
         raise PeriodReceipt
     return receipt
+
+
+def _missing(gift: Gift) -> DomainError:
+    """Say why a gift has no receipt: not ours, not paid, not asked for, or paid only seconds ago."""
+    if not gift.is_paid and not gift.external_ref:
+        return NotPaidYet()
+    is_coming = gift.receipt_rule == ReceiptRule.AT_ONCE and not gift.external_ref
+    return ReceiptBeingMade() if is_coming else ReceiptNotFound()
 
 
 @bp.post("/receipts/<token>/request")
@@ -88,7 +101,11 @@ def verify(code: str) -> ResponseReturnValue:
     receipt = queries.find_by_code(code)
     replacement = queries.replacement_of(receipt) if receipt else None
     page = render_template(
-        "receipts/verify.html", receipt=receipt, replacement=replacement, code=code[:20]
+        "receipts/verify.html",
+        receipt=receipt,
+        replacement=replacement,
+        code=code[:20],
+        demo=bool(receipt and receipt.snapshot["is_demo"]),
     )
     return page, 200 if receipt else 404
 

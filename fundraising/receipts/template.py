@@ -49,6 +49,8 @@ SECOND = """
   footer: if not one { align(right, text(7pt, fill: rgb("#57534e"))[#data.number · #context counter(page).display("1 / 1", both: true)]) })
 #set text(font: "Noto Sans CJK SC", size: 9.5pt, fill: rgb("#1c1917"), lang: "zh")
 #let muted(body) = text(fill: rgb("#57534e"), body)
+#let breakable(words) = words.split(" ").map(word => if word.clusters().len() > 20 {
+  word.clusters().join("\\u{200b}") } else { word }).join(" ")
 #grid(columns: (1fr, auto), align: (left + horizon, right + horizon),
   [#text(18pt, weight: "bold", fill: red)[捐赠收款确认] \\ #muted[Confirmation of #if one [a gift] else [gifts] received]],
   [#muted[编号 No.] #text(weight: "bold", data.number) \\ #muted[开具日期] #data.issued_on])
@@ -57,12 +59,12 @@ SECOND = """
 #v(3mm)
 #let modules = data.qr.len()
 #let unit = 27mm / modules
-#grid(columns: (1fr, 34mm), gutter: 6mm,
-  table(columns: (27mm, 1fr), stroke: none, inset: (x: 0pt, y: 4.2pt),
-    muted[捐赠人], text(weight: "bold", data.name),
+#grid(columns: (1fr, 36mm), gutter: 6mm,
+  table(columns: (27mm, 1fr), stroke: none, inset: (x: 0pt, y: if one { 6pt } else { 4.2pt }),
+    muted[捐赠人], text(weight: "bold", breakable(data.name)),
     ..if data.period != "" { (muted[所属期间], [#data.period，共 #data.lines.len() 笔]) },
     muted(if one [捐赠金额] else [金额合计]), [#text(15pt, weight: "bold", data.amount) #h(3mm) #data.capitals],
-    muted[捐赠项目], data.campaign,
+    muted[捐赠项目], breakable(data.campaign),
     muted[收款日期], data.paid_on,
     ..if one { (muted[订单号], data.lines.at(0).order_no) },
     ..if one and data.lines.at(0).given != "" { (muted[说明], [原捐赠 #data.lines.at(0).given，已退回部分款项]) },
@@ -70,11 +72,11 @@ SECOND = """
     ..if data.replaces != "" { (muted[替换], [本确认替换已作废的 #data.replaces]) }),
   align(center)[
     #figure(kind: "qr", supplement: none, alt: "QR: " + data.verify,
-      box(width: 27mm, height: 27mm, for (y, row) in data.qr.enumerate() {
+      box(fill: white, inset: 4 * unit, box(width: 27mm, height: 27mm, for (y, row) in data.qr.enumerate() {
         for (x, bit) in row.clusters().enumerate() {
           if bit == "1" { place(dx: x * unit, dy: y * unit, rect(width: unit * 1.02, height: unit * 1.02, fill: black)) }
         }
-      }))
+      })))
     #v(1mm)
     #text(7.5pt)[扫码核验] \\ #text(7.5pt, data.code)
   ])

@@ -81,4 +81,4 @@ def metrics() -> ResponseReturnValue:
         beats.labels(name).set((clock.now() - at).total_seconds())
     Gauge("fundraising_up", "One while serving", registry=registry).set(1)
     assert current_app
-    return Response(generate_latest(registry), mimetype=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

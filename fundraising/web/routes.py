@@ -17,6 +17,7 @@ from fundraising.web import pages
 
 bp = Blueprint("web", __name__)
 ALIKE = re.compile(r"/(c/[a-z0-9-]+)?")
+bp.add_app_template_global(campaigns.holds_demo)
 STATEMENTS = frozenset({"about", "privacy", "accessibility", "learn"})
 
 

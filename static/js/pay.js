@@ -5,7 +5,8 @@ if (page) {
   const clock = page.querySelector("[data-clock]");
   const tick = () => {
     const left = Math.max(0, Math.round((until - Date.now()) / 1000));
-    if (clock) clock.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    const text = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    if (clock) clock.textContent = ` · ${clock.dataset.left.replace("{}", text)}`;
   };
   const look = async () => {
     if (document.hidden) return;

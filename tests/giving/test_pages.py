@@ -1,12 +1,15 @@
 """The donor's pages, as a browser without scripts meets them."""
 
+import io
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+import zxingcpp
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -35,11 +38,12 @@ class Desk:
 
     name, account = "wechatpay", MCHID
     is_away = False
+    kind = PayKind.QR
 
     def open_order(self, order: OrderRequest) -> Instruction:
         if self.is_away:
             raise ProviderUnavailable("away")
-        return Instruction(PayKind.QR, f"weixin://pay/{order.merchant_ref}")
+        return Instruction(self.kind, f"weixin://pay?id={order.merchant_ref}")
 
 
 @pytest.fixture(autouse=True)
@@ -378,3 +382,83 @@ def test_the_orders_json_tells_nothing_personal(client: FlaskClient, campaign: C
 
     assert set(body) == {"order_no", "state"}
     assert clock.now() - timedelta(minutes=1) < clock.now()
+
+
+@pytest.mark.parametrize("name", ["W" * 40, "诶" * 40, "Wolfeschlegelsteinhausenbergerdorff A"])
+def test_a_long_name_leaves_the_receipts_code_readable(
+    client: FlaskClient, campaign: Campaign, session: Session, name: str
+) -> None:
+    post(client, campaign, display="full", name=name)
+    gift = session.execute(select(Gift)).scalar_one()
+    settlement.apply_facts([paid(gift)])
+    receipt = receipts.issue(gift.id)
+    picture = Image.open(io.BytesIO(receipts.png(receipt)))
+
+    assert [found.text for found in zxingcpp.read_barcodes(picture)] == [receipt.snapshot["verify"]]
+
+
+def test_a_receipt_not_yet_written_is_not_called_unpaid(
+    client: FlaskClient, campaign: Campaign, session: Session
+) -> None:
+    post(client, campaign)
+    gift = session.execute(select(Gift)).scalar_one()
+    assert "尚未支付" in client.get(f"/receipts/{gift.token}.pdf").text
+
+    settlement.apply_facts([paid(gift)])
+    assert "正在生成" in client.get(f"/receipts/{gift.token}.pdf").text
+
+
+def test_a_form_sent_again_with_another_amount_is_another_order_once(
+    client: FlaskClient, campaign: Campaign, session: Session
+) -> None:
+    address, values = f"/c/{campaign.slug}/donate", form(client, campaign)
+    first = client.post(address, data=values)
+    changed = [client.post(address, data={**values, "own_amount": "200"}) for _ in range(2)]
+
+    assert {answer.status_code for answer in changed} == {303}
+    assert len({answer.headers["Location"] for answer in changed}) == 1
+    assert changed[0].headers["Location"] != first.headers["Location"]
+    assert gifts(session) == 2
+
+
+def test_back_after_payment_says_that_nothing_more_is_charged(
+    client: FlaskClient, campaign: Campaign, session: Session
+) -> None:
+    _, where = post(client, campaign)
+    settlement.apply_facts([paid(session.execute(select(Gift)).scalar_one())])
+
+    assert "不会重复扣款" in client.get(where, follow_redirects=True).text
+
+
+def test_without_scripts_the_qr_code_stays_on_the_page(
+    client: FlaskClient, campaign: Campaign
+) -> None:
+    _, where = post(client, campaign)
+
+    assert '<noscript><meta http-equiv="refresh" content="10"></noscript>' in client.get(where).text
+
+
+def test_the_way_back_is_escaped_inside_the_providers_address(
+    client: FlaskClient, campaign: Campaign, desk: Desk
+) -> None:
+    desk.kind = PayKind.REDIRECT
+    _, where = post(client, campaign)
+
+    assert "&amp;redirect_url=http%3A%2F%2F" in client.get(where).text
+
+
+def test_every_page_of_a_demonstrations_gift_says_that_it_is_one(
+    client: FlaskClient, campaign: Campaign, session: Session
+) -> None:
+    campaign.is_demo = True
+    _, where = post(client, campaign)
+    gift = session.execute(select(Gift)).scalar_one()
+    pages = [f"/c/{campaign.slug}/donate", where, f"{where}/result"]
+    assert [page for page in pages if 'class="demo"' not in client.get(page).text] == []
+
+    settlement.apply_facts([paid(gift)])
+    code = receipts.issue(gift.id).code
+    secret = [f"/{page}/{gift.token}" for page in ("thanks", "t")]
+    pages = [*secret, f"/t/{gift.token}/erase", f"/v/{code}", "/find", "/about", "/staff/login"]
+    assert [page for page in pages if 'class="demo"' not in client.get(page).text] == []
+    assert client.get(f"/api/v1/gifts/{gift.token}/trace").get_json()["demo"] is True
