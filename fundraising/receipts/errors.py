@@ -14,7 +14,14 @@ class ReceiptBeingMade(DomainError):
     """The money is booked; the worker writes the receipt in the next seconds."""
 
     code = "receipt_being_made"
-    message = _l("Your receipt is being written. Please try again in a few seconds.")
+    message = _l("Your receipt is being made. Please look again in a moment.")
+
+
+class ReceiptNotAskedFor(DomainError):
+    """The donor wanted none at once; the gift's page makes one at any time."""
+
+    code = "receipt_not_asked_for"
+    message = _l("No receipt has been issued for this gift yet. You can have one at any time.")
 
 
 class NotPaidYet(DomainError):

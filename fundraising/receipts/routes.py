@@ -18,6 +18,7 @@ from fundraising.receipts.errors import (
     NotPaidYet,
     PeriodReceipt,
     ReceiptBeingMade,
+    ReceiptNotAskedFor,
     ReceiptNotFound,
 )
 from fundraising.receipts.models import Receipt
@@ -58,10 +59,12 @@ def _of_gift(token: str) -> Receipt:
 
 def _missing(gift: Gift) -> DomainError:
     """Say why a gift has no receipt: not ours, not paid, not asked for, or paid only seconds ago."""
-    if not gift.is_paid and not gift.external_ref:
+    if gift.external_ref:
+        return ReceiptNotFound()
+    if not gift.is_paid:
         return NotPaidYet()
-    is_coming = gift.receipt_rule == ReceiptRule.AT_ONCE and not gift.external_ref
-    return ReceiptBeingMade() if is_coming else ReceiptNotFound()
+    is_coming = gift.receipt_rule == ReceiptRule.AT_ONCE
+    return ReceiptBeingMade() if is_coming else ReceiptNotAskedFor()
 
 
 @bp.post("/receipts/<token>/request")

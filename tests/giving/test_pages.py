@@ -392,7 +392,7 @@ def test_a_long_name_leaves_the_receipts_code_readable(
     gift = session.execute(select(Gift)).scalar_one()
     settlement.apply_facts([paid(gift)])
     receipt = receipts.issue(gift.id)
-    picture = Image.open(io.BytesIO(receipts.png(receipt)))
+    picture = Image.open(io.BytesIO(papers.png(receipt)))
 
     assert [found.text for found in zxingcpp.read_barcodes(picture)] == [receipt.snapshot["verify"]]
 
@@ -405,7 +405,7 @@ def test_a_receipt_not_yet_written_is_not_called_unpaid(
     assert "尚未支付" in client.get(f"/receipts/{gift.token}.pdf").text
 
     settlement.apply_facts([paid(gift)])
-    assert "正在生成" in client.get(f"/receipts/{gift.token}.pdf").text
+    assert "正在开具" in client.get(f"/receipts/{gift.token}.pdf").text
 
 
 def test_a_form_sent_again_with_another_amount_is_another_order_once(
