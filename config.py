@@ -96,6 +96,11 @@ class Settings(BaseSettings):
     )
     order_minutes: int = Field(default=30, description="Minutes until an unpaid order expires.")
 
+    refund_alone_fen: int = Field(
+        default=0,
+        description="Refunds up to so many fen need no second person; 0 means every one needs two.",
+    )
+
     wechatpay_base_url: str = Field(
         default="https://api.mch.weixin.qq.com", description="WeChat Pay API v3 host."
     )

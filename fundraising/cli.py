@@ -5,6 +5,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -22,9 +23,10 @@ from fundraising.database import db, transaction
 from fundraising.demo import load as demo_load
 from fundraising.equipment import county_map
 from fundraising.errors import DomainError
-from fundraising.giving import imports
+from fundraising.giving import imports, reconciling
 from fundraising.ledger import checks
-from fundraising.payments import statements
+from fundraising.payments import reconciliation, statements
+from fundraising.payments import service as payments
 
 
 @contextmanager
@@ -129,6 +131,22 @@ def staff_create(email: str, role: str, name: str) -> None:
         with transaction():
             accounts.create(email, role, name=name, password_hash=hash_password(password))
         click.echo(password)
+
+
+@main.command()
+@click.option("--channel", required=True, help="A provider such as wechatpay.")
+@click.option("--date", "day", required=True, type=click.DateTime(formats=["%Y-%m-%d"]))
+@click.option("--json", "as_json", is_flag=True)
+def reconcile(channel: str, day: datetime, as_json: bool) -> None:  # noqa: FBT001  click calls by name
+    """Match a channel's day with its bill and the bank; again changes nothing."""
+    with application():
+        done = reconciling.run(payments.provider(channel), day.date())
+    figures = {"state": done.state, "differences": done.differences, **done.sums}
+    if as_json:
+        click.echo(json.dumps({"channel": channel, "day": f"{day:%Y-%m-%d}", **figures}))
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in figures.items()))
+    sys.exit(0 if done.state == reconciliation.BALANCED else 1)
 
 
 @main.group("import")

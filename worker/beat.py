@@ -19,6 +19,11 @@ ONE_BEAT = 7_310_404
 SCHEDULE = {
     "fold": {"task": "maintenance.fold", "schedule": schedule(5.0)},
     "check-books": {"task": "maintenance.check_books", "schedule": schedule(600.0)},
+    # Bills come from 10:00 in Shanghai on; every half an hour from 10:30 to 23:30.
+    "reconcile": {
+        "task": "maintenance.reconcile",
+        "schedule": crontab(hour="2-15", minute="30"),
+    },
     "tidy": {"task": "maintenance.tidy", "schedule": crontab(hour="1", minute="20")},
     "plan-receipts": {"task": "receipts.plan", "schedule": crontab(hour="1", minute="40")},
 }

@@ -6,10 +6,11 @@ from time import monotonic
 
 import structlog
 
+from fundraising import clock
 from fundraising.audit import service as audit
 from fundraising.campaigns import service as campaigns
 from fundraising.database import db, transaction
-from fundraising.giving import settlement
+from fundraising.giving import reconciling, settlement
 from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
 from fundraising.mail import service as mail
@@ -17,11 +18,13 @@ from fundraising.outbox import queries as outbox_queries
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind, Queue
 from fundraising.outbox.service import Claimed
-from fundraising.payments import inbox, polling, refunds
+from fundraising.payments import inbox, polling, reconciliation, refunds
+from fundraising.payments import service as payments
 from fundraising.receipts import service as receipts
 
 LEASE = timedelta(seconds=120)
 AT_ONCE = 50
+NOON = 12
 BUDGET = timedelta(seconds=5)
 log = structlog.get_logger(__name__)
 
@@ -82,6 +85,24 @@ def fold() -> None:
         ledger.fold_totals()
     with transaction():
         settlement.fold_days()
+
+
+def reconcile() -> None:
+    """Reconcile the days that were never compared, each channel by itself; alarm when one is late."""
+    for adapter in payments.providers().values():
+        if not adapter.bill_kinds:
+            continue
+        for day in list(reconciliation.open_days(adapter)):
+            db.session.rollback()
+            done = reconciling.run(adapter, day)
+            log.info("reconciled", provider=done.provider, day=str(day), state=done.state)
+        db.session.rollback()
+    with transaction():
+        audit.beat("reconciliation")
+        for adapter in payments.providers().values():
+            late = [str(day) for day in reconciliation.open_days(adapter)]
+            if adapter.bill_kinds and late and clock.now().astimezone(clock.SHANGHAI).hour >= NOON:
+                audit.raise_alarm(f"payments:reconciliation:late:{adapter.name}", {"days": late})
 
 
 def check_books() -> None:

@@ -62,6 +62,13 @@ def check_books() -> None:
         db.session.remove()
 
 
+@_task("maintenance.reconcile", Queue.MAINTENANCE)
+def reconcile() -> None:
+    """Compare the channels' days with their bills and the bank."""
+    with flask_app.app_context():
+        handlers.reconcile()
+
+
 @_task("maintenance.tidy", Queue.MAINTENANCE)
 def tidy() -> None:
     """The daily duties."""

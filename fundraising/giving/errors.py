@@ -46,3 +46,17 @@ class TextRefused(Invalid):
 
     code = "text_refused"
     message = _l("Please leave out links and unusual characters.")
+
+
+class NotByThisRoad(DomainError):
+    """The money did not come, or does not stand, where this could be done with it."""
+
+    code = "not_by_this_road"
+    message = _l("This cannot be done with this money. Look at what happened to it so far.")
+
+
+class RefundBlocked(DomainError):
+    """Something forbids the refund at the moment; ``extra['reasons']`` says what."""
+
+    code = "refund_blocked"
+    message = _l("This gift cannot be refunded at the moment: its fiscal receipt is still out.")

@@ -53,6 +53,11 @@ def by_id(gift_id: UUID) -> Gift:
     return _one(select(Gift).where(Gift.id == gift_id))
 
 
+def lock(gift_id: UUID) -> Gift:
+    """Return a gift and lock it until the transaction ends. Raises GiftNotFound."""
+    return _one(select(Gift).where(Gift.id == gift_id).with_for_update())
+
+
 def by_external(reference: str) -> Gift | None:
     """Return the gift with that number at another platform, None when there is none."""
     query = select(Gift).where(Gift.external_ref == reference).limit(1)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import selectinload
 
 from fundraising.database import Text2, db
 from fundraising.ledger.errors import EntryNotFound
-from fundraising.ledger.models import Account, JournalEntry, Period, Posting
+from fundraising.ledger.models import Account, EntryKind, JournalEntry, Period, Posting
 from fundraising.money import Money
 
 BOTH = """
@@ -62,6 +62,17 @@ def totals(fund_id: UUID) -> list[TotalRow]:
         {"fund_id": fund_id},
     )
     return [TotalRow(r.account, r.kind, r.amount_minor, r.posting_count) for r in rows]
+
+
+def sum_under(kind: EntryKind, key_prefix: str, account: str) -> int:
+    """Return what entries of a kind whose key begins so moved on an account, in minor units."""
+    query = text(
+        "SELECT coalesce(sum(p.amount_minor), 0)::bigint FROM ledger_entry e "
+        "JOIN ledger_posting p ON p.entry_id = e.id AND p.account = :account "
+        "WHERE e.kind = :kind AND starts_with(e.key, :prefix)"
+    )
+    values = {"kind": kind, "prefix": key_prefix, "account": account}
+    return int(db.session.execute(query, values).scalar_one())
 
 
 def balance(account: str, currency: str = "CNY", fund_id: UUID | None = None) -> Money:

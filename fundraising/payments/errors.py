@@ -65,3 +65,11 @@ class SamePerson(DomainError):
     status = HTTPStatus.FORBIDDEN
     code = "same_person"
     message = _l("Somebody else must approve this: you asked for it.")
+
+
+class ExplanationMissing(DomainError):
+    """A difference is closed only after somebody said what it is."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    code = "explanation_missing"
+    message = _l("Write what the difference is and what was done about it.")

@@ -292,6 +292,9 @@ class BillLine(Base):
     """One line of a bill. ``minor`` is never negative; its ``kind`` says which way the money went."""
 
     __tablename__ = "payment_bill_line"
+    __table_args__ = (
+        Index("ix_payment_bill_line_refund", "ref", postgresql_where=text("kind = 'refund'")),
+    )
 
     bill_id: Mapped[UUID] = mapped_column(ForeignKey("payment_bill.id"), primary_key=True)
     line: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -70,7 +70,7 @@ def count_open() -> int:
 
 def take(review_id: UUID, actor_id: UUID) -> None:
     """Make somebody the owner of a review."""
-    _get(review_id).owner_id = actor_id
+    get(review_id).owner_id = actor_id
     db.session.flush()
 
 
@@ -78,14 +78,24 @@ def close(review_id: UUID, actor_id: UUID, note: str) -> None:
     """Close a review. Raises NoteMissing without a note."""
     if not note.strip():
         raise NoteMissing
-    review = _get(review_id)
+    review = get(review_id)
     if review.closed_at is None:
         review.closed_at, review.closed_by, review.note = clock.now(), actor_id, note.strip()
         db.session.flush()
         audit.record("review.closed", f"review:{review_id}", actor_id, {"kind": review.kind})
 
 
-def _get(review_id: UUID) -> Review:
+def lock(review_id: UUID) -> Review:
+    """Lock a review: two people decide one after the other. Raises NotFound."""
+    query = select(Review).where(Review.id == review_id).with_for_update()
+    found = db.session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def get(review_id: UUID) -> Review:
+    """Return a review. Raises NotFound."""
     found = db.session.get(Review, review_id)
     if found is None:
         raise NotFound

@@ -20,6 +20,7 @@ from fundraising.money import Money
 from fundraising.payments.providers import registry
 from fundraising.payments.providers.base import (
     CloseResult,
+    InAppProvider,
     OrderRequest,
     OrderState,
     PayKind,
@@ -28,7 +29,7 @@ from fundraising.payments.providers.base import (
     ProviderRejected,
     ProviderUnavailable,
 )
-from fundraising.payments.providers.wechatpay import signing
+from fundraising.payments.providers.wechatpay import WechatPay, signing
 from fundraising.payments.simulators import wechatpay as simulated
 from fundraising.payments.simulators.wechatpay import Simulator
 from local.processes import free_port
@@ -55,13 +56,14 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def provider(simulator: Simulator, tmp_path: Path) -> Iterator[Provider]:
+def provider(simulator: Simulator, tmp_path: Path) -> Iterator[InAppProvider]:
     lines = (simulator.keys.folder / "settings.env").read_text().splitlines()
     values = {name.lower(): value for name, _, value in (line.partition("=") for line in lines)}
     settings: Settings = settings_for("postgresql://x/y", tmp_path, **values)
     (built,) = registry.build(settings).values()
+    assert isinstance(built, WechatPay)
     yield built
-    built.http.close()  # type: ignore[attr-defined]
+    built.http.close()
 
 
 def order(
@@ -145,7 +147,7 @@ def test_an_answer_that_cannot_be_believed_is_unknown(
         simulator.courier.policy.fail_api = ""
 
 
-def test_the_openid_comes_silently(provider: Provider, simulator: Simulator) -> None:
+def test_the_openid_comes_silently(provider: InAppProvider, simulator: Simulator) -> None:
     url = provider.openid_url("http://127.0.0.1:9/back", "state1").partition("#")[0]
     answer = httpx.get(url, trust_env=False)
 

@@ -12,6 +12,10 @@ CREATE TABLE IF NOT EXISTS orders (out_trade_no TEXT PRIMARY KEY, body TEXT NOT 
     openid TEXT, success_time TEXT, created REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS notices (id TEXT PRIMARY KEY, out_trade_no TEXT NOT NULL, url TEXT NOT NULL,
     body TEXT NOT NULL, tries INTEGER NOT NULL, due REAL, answers TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS refunds (out_refund_no TEXT PRIMARY KEY, out_trade_no TEXT NOT NULL,
+    refund_id TEXT NOT NULL UNIQUE, amount INTEGER NOT NULL, status TEXT NOT NULL, body TEXT NOT NULL,
+    created REAL NOT NULL, success_time TEXT);
+CREATE TABLE IF NOT EXISTS payouts (id TEXT PRIMARY KEY, amount INTEGER NOT NULL, at REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS notices_due ON notices (due) WHERE due IS NOT NULL;
 """
 
@@ -36,6 +40,11 @@ class Journal:
         rows = self.run("SELECT * FROM orders WHERE out_trade_no = ?", out_trade_no)
         return rows[0] if rows else None
 
+    def refund(self, out_refund_no: str) -> sqlite3.Row | None:
+        """Return a refund by the merchant's number."""
+        rows = self.run("SELECT * FROM refunds WHERE out_refund_no = ?", out_refund_no)
+        return rows[0] if rows else None
+
     def by_code(self, code: str) -> sqlite3.Row | None:
         """Return an order by the code it was opened with, or by the merchant's number."""
         rows = self.run("SELECT * FROM orders WHERE code = ? OR out_trade_no = ?", code, code)
@@ -48,6 +57,11 @@ class Journal:
                 {**dict(row), "body": json.loads(row["body"])}
                 for row in self.run("SELECT * FROM orders ORDER BY created, out_trade_no")
             ],
+            "refunds": [
+                dict(row)
+                for row in self.run("SELECT * FROM refunds ORDER BY created, out_refund_no")
+            ],
+            "payouts": [dict(row) for row in self.run("SELECT * FROM payouts ORDER BY at, id")],
             "notices": [
                 {**dict(row), "answers": json.loads(row["answers"])}
                 for row in self.run(

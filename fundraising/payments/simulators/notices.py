@@ -52,6 +52,11 @@ class Policy:
     speed: float = 1.0
     use_public_key_percent: int = 0
     fail_api: str = ""
+    fail_refund: str = ""
+    refund_ends: str = "SUCCESS"
+    refund_slow: bool = True
+    bill_fault: str = ""
+    fee_per_10000: int = 60
 
 
 @dataclass

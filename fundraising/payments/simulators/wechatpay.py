@@ -35,6 +35,7 @@ from fundraising.i18n import fen
 from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators.journal import Journal
 from fundraising.payments.simulators.notices import Courier, Policy
+from fundraising.payments.simulators.wechatpay_money import Money, add_routes
 
 APPID = "wxSIMULATOR000001"
 MCHID = "SIMULATOR01"
@@ -125,6 +126,7 @@ class Simulator:
             {PLATFORM_SERIAL: self.keys.platform, PUBLIC_KEY_ID: self.keys.public},
             self.keys.forger,
         )
+        self.money = Money(self.journal, self.courier, Refused, APPID, MCHID)
         self.write_settings(folder)
 
     def write_settings(self, folder: Path) -> None:
@@ -245,7 +247,7 @@ class Simulator:
             "appid": APPID,
             "mchid": MCHID,
             "out_trade_no": order["out_trade_no"],
-            "trade_state": order["state"],
+            "trade_state": self._state(order),
             "trade_state_desc": order["state"],
         }
         if order["state"] == "SUCCESS":
@@ -265,6 +267,12 @@ class Simulator:
                 },
             }
         return body
+
+    def _state(self, order: Any) -> str:
+        """Any refund, also of a part, makes the order's state REFUND."""
+        query = "SELECT 1 FROM refunds WHERE out_trade_no = ? AND status <> 'CLOSED' LIMIT 1"
+        is_refunded = self.journal.run(query, order["out_trade_no"])
+        return "REFUND" if is_refunded else str(order["state"])
 
     def pay(self, code: str, openid: str, total: int | None = None) -> bool:
         """Let somebody pay; returns whether money moved. A wrong ``total`` is for tests of mismatch."""
@@ -296,6 +304,7 @@ def create(folder: Path, base_url: str) -> tuple[Flask, Simulator]:
     app = Flask(__name__, template_folder="templates")
     app.jinja_env.filters["fen"] = fen
     _protocol(app, simulator)
+    add_routes(app, simulator.money, simulator.answer, base_url)
     _cashier(app, simulator)
     _control(app, simulator)
 

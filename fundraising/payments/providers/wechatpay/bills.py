@@ -9,6 +9,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from fundraising.payments.providers.base import BillBroken, BillRow, RowKind
 
@@ -51,8 +52,12 @@ def read_trade(file: Path, account: str) -> Iterator[BillRow]:
     Raises:
         BillBroken: a line makes no sense, another merchant's line, or other totals than the file's own.
     """
+    with _opened(file) as lines:
+        yield from _trade(_Table(lines), account)
+
+
+def _trade(table: "_Table", account: str) -> Iterator[BillRow]:
     count = paid = refunded = 0
-    table = _Table(file)
     at, mchid, state = table.place("交易时间"), table.place("商户号"), table.place("交易状态")
     payment, order = table.place("微信订单号"), table.place("商户订单号")
     refund, payer = table.place("商户退款单号"), table.place("用户标识")
@@ -90,8 +95,12 @@ def read_fund_flow(file: Path) -> Iterator[BillRow]:
     Raises:
         BillBroken: a line makes no sense, or other totals than the file's own.
     """
+    with _opened(file) as lines:
+        yield from _fund_flow(_Table(lines))
+
+
+def _fund_flow(table: "_Table") -> Iterator[BillRow]:
     count = income = expense = 0
-    table = _Table(file)
     at, payment, ref = (
         table.place("记账时间"),
         table.place("微信支付业务单号"),
@@ -125,7 +134,8 @@ def _flow_kind(named: str, *, is_out: bool) -> RowKind:
         return RowKind.FEE
     if PAYOUT in named and is_out:
         return RowKind.PAYOUT
-    return RowKind.OTHER
+    known = {("交易", False): RowKind.PAID, ("退款", True): RowKind.REFUND}
+    return known.get((named, is_out), RowKind.OTHER)
 
 
 def yuan(text: str) -> int:
@@ -137,11 +147,15 @@ def yuan(text: str) -> int:
     return int(digits)
 
 
+def _opened(file: Path) -> TextIO:
+    return file.open(encoding="utf-8-sig", newline="\r\n", errors="strict")
+
+
 class _Table:
     """The lines of a bill by the names of its columns, then its totals."""
 
-    def __init__(self, file: Path) -> None:
-        self.lines = file.open(encoding="utf-8-sig", newline="\r\n", errors="strict")
+    def __init__(self, lines: TextIO) -> None:
+        self.lines = lines
         self.names = self.lines.readline().rstrip("\r\n").split(",")
         self.after: str | None = None
 
@@ -170,7 +184,6 @@ class _Table:
         """Return the row of totals by its headings. Raises BillBroken when it is missing."""
         names: Sequence[str] = (self.after or "").rstrip("\r\n").split(",")
         values = self.lines.readline().rstrip("\r\n")[1:].split(",`")
-        self.lines.close()
         if len(names) < 2 or len(values) != len(names):
             raise BillBroken("no totals: the file is cut off")
         return dict(zip(names, values, strict=True))

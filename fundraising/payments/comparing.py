@@ -1,0 +1,334 @@
+"""Comparing a day's bill with our facts and the bank, in sets: a million lines take a few statements."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, text
+
+from fundraising import clock
+from fundraising.database import db
+from fundraising.ledger import chart
+from fundraising.payments import statements
+from fundraising.payments.differences import Found
+from fundraising.payments.models import BankLine, DifferenceKind
+from fundraising.payments.providers.base import BillKind, Provider
+
+PAYOUT_DAYS = 7
+MOST = 200
+"""Differences of one kind that are written down; the sums show the rest."""
+
+BILL = """(SELECT id FROM payment_bill
+           WHERE (provider, account, day, kind) = (:provider, :account, :day, :bill))"""
+
+
+def unknown_payments(adapter: Provider, day: date, after: int, limit: int) -> Sequence[Row[Any]]:
+    """Return payments of the trade bill that we hold no fact of, by line, after the given line."""
+    return _rows(
+        f"""
+        SELECT l.line, l.ref, l.merchant_ref, l.minor, l.at, l.payer
+        FROM payment_bill_line l
+        WHERE l.bill_id = {BILL} AND l.kind = 'paid' AND l.line > :after
+          AND NOT EXISTS (SELECT FROM payment_fact f
+                          WHERE (f.provider, f.account, f.kind, f.fact_ref)
+                              = (:provider, :account, 'paid', l.ref))
+        ORDER BY l.line LIMIT :most
+        """,
+        adapter,
+        day,
+        after=after,
+        most=limit,
+    )
+
+
+def unknown_refunds(adapter: Provider, day: date) -> Sequence[Row[Any]]:
+    """Return refunds of the trade bill without a fact of ours, with the attempt they belong to."""
+    return _rows(
+        f"""
+        SELECT l.ref, l.merchant_ref, l.payment_ref, l.minor, a.id AS attempt_id
+        FROM payment_bill_line l
+        LEFT JOIN payment_attempt a
+          ON (a.provider, a.account, a.merchant_ref) = (:provider, :account, l.merchant_ref)
+        WHERE l.bill_id = {BILL} AND l.kind = 'refund'
+          AND NOT EXISTS (SELECT FROM payment_fact f
+                          WHERE (f.provider, f.account, f.fact_ref) = (:provider, :account, l.ref)
+                            AND f.kind IN ('refunded', 'refund_failed'))
+        ORDER BY l.line LIMIT :most
+        """,
+        adapter,
+        day,
+        most=MOST,
+    )
+
+
+def all_differences(adapter: Provider, day: date) -> list[Found]:
+    """Return every way in which bill, books and bank differ on a day."""
+    if not adapter.bill_kinds:
+        return []
+    found = [
+        *_orphans(adapter, day),
+        *_ours_only(adapter, day),
+        *_amounts(adapter, day),
+        *_doubled(adapter, day),
+        *_refunds(adapter, day),
+    ]
+    if BillKind.FUND_FLOW in adapter.bill_kinds:
+        found += [*_movements(adapter, day), *_payouts(adapter, day)]
+    return found
+
+
+def sums(adapter: Provider, day: date) -> dict[str, int]:
+    """Return what bill, books and bank say of a day; all in fen or counts."""
+    start, stop = bounds(day)
+    bill = {
+        (row.bill, row.kind): (row.n, row.fen)
+        for row in db.session.execute(
+            text(
+                """
+                SELECT b.kind AS bill, l.kind, count(*) AS n, sum(l.minor)::bigint AS fen
+                FROM payment_bill b JOIN payment_bill_line l ON l.bill_id = b.id
+                WHERE (b.provider, b.account, b.day) = (:provider, :account, :day)
+                GROUP BY b.kind, l.kind
+                """
+            ),
+            {"provider": adapter.name, "account": adapter.account, "day": day},
+        )
+    }
+    ours = {
+        row.kind: (row.n, row.fen)
+        for row in db.session.execute(
+            text(
+                """
+                SELECT kind, count(*) AS n, sum(amount_fen)::bigint AS fen FROM payment_fact
+                WHERE provider = :provider AND account = :account AND kind IN ('paid', 'refunded')
+                  AND occurred_at >= :start AND occurred_at < :stop GROUP BY kind
+                """
+            ),
+            {"provider": adapter.name, "account": adapter.account, "start": start, "stop": stop},
+        )
+    }
+    trade, flow = BillKind.TRADE, BillKind.FUND_FLOW
+    none = (0, 0)
+    return {
+        "bill_gifts": bill.get((trade, "paid"), none)[0],
+        "bill_paid_fen": bill.get((trade, "paid"), none)[1],
+        "bill_refunded_fen": bill.get((trade, "refund"), none)[1],
+        "our_gifts": ours.get("paid", none)[0],
+        "our_paid_fen": ours.get("paid", none)[1],
+        "our_refunded_fen": ours.get("refunded", none)[1],
+        "fees_fen": bill.get((flow, "fee"), none)[1],
+        "payout_fen": bill.get((flow, "payout"), none)[1],
+    }
+
+
+def match_payouts(adapter: Provider, day: date) -> None:
+    """Close a payout of the bill against the only bank line it can be; a person decides the others."""
+    for row in _unmatched_payouts(adapter, day):
+        lines = _bank_lines(row.minor, day)
+        is_alone = len(lines) == 1 and _booked_payouts(adapter, row.minor, day) == 0
+        if is_alone:
+            line = db.session.get(BankLine, lines[0].id)
+            assert line is not None
+            statements.match_payout(line, adapter.name, None)
+
+
+# ---------------------------------------------------------------------- one question each
+
+
+def _orphans(adapter: Provider, day: date) -> list[Found]:
+    rows = _rows(
+        f"""
+        SELECT l.ref, l.merchant_ref, l.minor FROM payment_bill_line l
+        JOIN payment_fact f ON (f.provider, f.account, f.kind, f.fact_ref)
+                             = (:provider, :account, 'paid', l.ref)
+        WHERE l.bill_id = {BILL} AND l.kind = 'paid' AND f.attempt_id IS NULL AND f.outcome = 'suspense'
+        ORDER BY l.line LIMIT :most
+        """,
+        adapter,
+        day,
+    )
+    return [_found(DifferenceKind.ORPHAN, row, row.minor) for row in rows]
+
+
+def _ours_only(adapter: Provider, day: date) -> list[Found]:
+    start, stop = bounds(day)
+    rows = _rows(
+        f"""
+        SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor FROM payment_fact f
+        WHERE f.provider = :provider AND f.account = :account AND f.kind = 'paid'
+          AND f.occurred_at >= :start AND f.occurred_at < :stop
+          AND NOT EXISTS (SELECT FROM payment_bill_line l
+                          WHERE l.bill_id = {BILL} AND l.kind = 'paid' AND l.ref = f.fact_ref)
+          AND NOT EXISTS (SELECT FROM payment_bill_line l JOIN payment_bill b ON b.id = l.bill_id
+                          WHERE b.provider = :provider AND b.account = :account AND b.kind = :bill
+                            AND b.day BETWEEN CAST(:day AS date) - 1 AND CAST(:day AS date) + 1
+                            AND l.kind = 'paid' AND l.ref = f.fact_ref)
+        ORDER BY f.id LIMIT :most
+        """,
+        adapter,
+        day,
+        start=start,
+        stop=stop,
+    )
+    return [_found(DifferenceKind.OURS_ONLY, row, row.minor) for row in rows]
+
+
+def _amounts(adapter: Provider, day: date) -> list[Found]:
+    rows = _rows(
+        f"""
+        SELECT l.ref, l.merchant_ref, l.minor, f.amount_fen AS ours FROM payment_bill_line l
+        JOIN payment_fact f ON (f.provider, f.account, f.kind, f.fact_ref)
+                             = (:provider, :account, 'paid', l.ref)
+        WHERE l.bill_id = {BILL} AND l.kind = 'paid' AND f.amount_fen <> l.minor
+        ORDER BY l.line LIMIT :most
+        """,
+        adapter,
+        day,
+    )
+    return [_found(DifferenceKind.AMOUNT, row, row.minor - row.ours) for row in rows]
+
+
+def _doubled(adapter: Provider, day: date) -> list[Found]:
+    rows = _rows(
+        f"""
+        SELECT l.ref, min(l.merchant_ref) AS merchant_ref, min(l.minor) AS minor, count(*) AS times
+        FROM payment_bill_line l WHERE l.bill_id = {BILL} AND l.kind IN ('paid', 'refund')
+        GROUP BY l.kind, l.ref HAVING count(*) > 1 ORDER BY l.ref LIMIT :most
+        """,
+        adapter,
+        day,
+    )
+    return [_found(DifferenceKind.DUPLICATE_LINE, row, row.minor) for row in rows]
+
+
+def _refunds(adapter: Provider, day: date) -> list[Found]:
+    start, stop = bounds(day)
+    theirs = [
+        _found(DifferenceKind.REFUND_ONLY_BILL, row, row.minor)
+        for row in unknown_refunds(adapter, day)
+    ]
+    ours = _rows(
+        """
+        SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor FROM payment_fact f
+        WHERE f.provider = :provider AND f.account = :account AND f.kind = 'refunded'
+          AND f.occurred_at >= :start AND f.occurred_at < :stop
+          AND NOT EXISTS (SELECT FROM payment_bill_line l JOIN payment_bill b ON b.id = l.bill_id
+                          WHERE b.provider = :provider AND b.account = :account AND b.kind = :bill
+                            AND l.kind = 'refund' AND l.ref = f.fact_ref)
+        ORDER BY f.id LIMIT :most
+        """,
+        adapter,
+        day,
+        start=start,
+        stop=stop,
+    )
+    return theirs + [_found(DifferenceKind.REFUND_ONLY_OURS, row, row.minor) for row in ours]
+
+
+def _movements(adapter: Provider, day: date) -> list[Found]:
+    """Return movements we cannot name, and a balance that moved otherwise than the trades say."""
+    named = _rows(
+        f"""
+        SELECT l.ref, l.payment_ref AS merchant_ref, l.minor FROM payment_bill_line l
+        WHERE l.bill_id = {BILL} AND l.kind = 'other' ORDER BY l.line LIMIT :most
+        """,
+        adapter,
+        day,
+        bill=BillKind.FUND_FLOW,
+    )
+    found = [_found(DifferenceKind.UNKNOWN_MOVEMENT, row, row.minor) for row in named]
+    both = _rows(
+        f"""
+        SELECT coalesce(sum(minor) FILTER (WHERE bill_id = {BILL}), 0)::bigint AS trade,
+               coalesce(sum(minor) FILTER (WHERE bill_id <> {BILL}), 0)::bigint AS flow
+        FROM payment_bill_line l
+        WHERE l.kind = 'paid' AND l.bill_id IN (
+            SELECT id FROM payment_bill
+            WHERE (provider, account, day) = (:provider, :account, :day)) LIMIT :most
+        """,
+        adapter,
+        day,
+    )[0]
+    if both.trade != both.flow:
+        detail = {"trade_fen": both.trade, "flow_fen": both.flow}
+        found.append(Found(DifferenceKind.AMOUNT, "trade-and-flow", both.flow - both.trade, detail))
+    return found
+
+
+def _payouts(adapter: Provider, day: date) -> list[Found]:
+    return [
+        _found(DifferenceKind.PAYOUT_NOT_AT_BANK, row, row.minor)
+        for row in _unmatched_payouts(adapter, day)
+    ]
+
+
+def _unmatched_payouts(adapter: Provider, day: date) -> list[Row[Any]]:
+    """Return payouts of the day beyond those of the same amount that the bank's statement closed."""
+    rows = _rows(
+        f"""
+        SELECT l.ref, l.payment_ref AS merchant_ref, l.minor FROM payment_bill_line l
+        WHERE l.bill_id = {BILL} AND l.kind = 'payout' ORDER BY l.line LIMIT :most
+        """,
+        adapter,
+        day,
+        bill=BillKind.FUND_FLOW,
+    )
+    left = {row.minor: _booked_payouts(adapter, row.minor, day) for row in rows}
+    missing = []
+    for row in rows:
+        if left[row.minor] > 0:
+            left[row.minor] -= 1
+        else:
+            missing.append(row)
+    return missing
+
+
+def _booked_payouts(adapter: Provider, minor: int, day: date) -> int:
+    start, _ = bounds(day)
+    query = text(
+        """
+        SELECT count(*) FROM payment_bank_line b
+        JOIN ledger_posting p ON p.entry_id = b.entry_id AND p.account = :clearing
+        WHERE b.amount_fen = :fen AND b.booked_at >= :start AND b.booked_at < :stop
+        """
+    )
+    values = {
+        "clearing": chart.clearing(adapter.name),
+        "fen": minor,
+        "start": start,
+        "stop": start + timedelta(days=PAYOUT_DAYS),
+    }
+    return int(db.session.execute(query, values).scalar_one())
+
+
+def _bank_lines(minor: int, day: date) -> Sequence[Row[Any]]:
+    start, _ = bounds(day)
+    query = text(
+        "SELECT id FROM payment_bank_line WHERE entry_id IS NULL AND amount_fen = :fen "
+        "AND booked_at >= :start AND booked_at < :stop ORDER BY booked_at LIMIT 2"
+    )
+    stop = start + timedelta(days=PAYOUT_DAYS)
+    return db.session.execute(query, {"fen": minor, "start": start, "stop": stop}).all()
+
+
+def _found(kind: DifferenceKind, row: Row[Any], amount_fen: int) -> Found:
+    detail = {"ref": row.ref, "order": row.merchant_ref, "amount_fen": row.minor}
+    return Found(kind, row.ref, amount_fen, detail)
+
+
+def _rows(query: str, adapter: Provider, day: date, **more: Any) -> Sequence[Row[Any]]:
+    values = {
+        "provider": adapter.name,
+        "account": adapter.account,
+        "day": day,
+        "bill": BillKind.TRADE,
+        "most": MOST,
+        **more,
+    }
+    return db.session.execute(text(query), values).all()
+
+
+def bounds(day: date) -> tuple[datetime, datetime]:
+    """Return the first instant of a Shanghai day and of the next one."""
+    start = datetime(day.year, day.month, day.day, tzinfo=clock.SHANGHAI)
+    return start, start + timedelta(days=1)
