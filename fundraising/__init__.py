@@ -26,6 +26,7 @@ BLUEPRINTS = (
     "giving.routes",
     "giving.mine_routes",
     "giving.desk_routes",
+    "giving.counter.routes",
     "receipts.routes",
     "reports.routes",
     "api.routes",
@@ -37,6 +38,7 @@ CHECKS = (
     "procurement.checks",
     "equipment.checks",
     "giving.checks",
+    "giving.counter.checks",
 )
 MEGABYTE = 1024 * 1024
 

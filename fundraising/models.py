@@ -7,6 +7,7 @@ from fundraising.equipment import models as equipment
 from fundraising.files import models as files
 from fundraising.funds import models as funds
 from fundraising.giving import models as giving
+from fundraising.giving.counter import models as counter
 from fundraising.ledger import models as ledger
 from fundraising.mail import models as mail
 from fundraising.outbox import models as outbox
@@ -19,6 +20,7 @@ ALL = (
     accounts,
     audit,
     campaigns,
+    counter,
     equipment,
     files,
     funds,

@@ -33,6 +33,8 @@ ITEMS: list[Item] = [
     Item("gift_desk.orders", _l("Orders and gifts"), "gift.view"),
     Item("gift_desk.messages", _l("Messages"), "campaign.edit"),
     Item("gift_desk.imports", _l("Import gifts"), "gift.import"),
+    Item("counter.index", _l("Cash and cheques"), "cash.count"),
+    Item("counter.index", _l("Cash and cheques"), "finance.view"),
     Item("procurement.index", _l("Purchases"), "purchase.prepare"),
     Item("procurement.index", _l("Purchases"), "purchase.approve"),
     Item("procurement.index", _l("Purchases"), "finance.view"),

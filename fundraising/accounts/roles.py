@@ -3,7 +3,7 @@
 from fundraising.i18n import lazy_gettext as _l
 
 PERMISSIONS: dict[str, frozenset[str]] = {
-    "campaign_editor": frozenset({"campaign.edit", "gift.view"}),
+    "campaign_editor": frozenset({"campaign.edit", "gift.view", "cash.count"}),
     "buyer": frozenset({"purchase.prepare", "purchase.approve", "payment.prepare"}),
     "finance": frozenset(
         {
@@ -11,6 +11,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "finance.post",
             "gift.view",
             "gift.import",
+            "cash.count",
             "purchase.approve",
             "payment.prepare",
             "payment.approve",

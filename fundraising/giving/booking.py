@@ -21,7 +21,7 @@ from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
 from fundraising.giving import people, settlement
-from fundraising.giving.models import Display, Gift, GiftState, MessageState
+from fundraising.giving.models import Display, Gift, GiftState, MessageState, ReceiptRule
 from fundraising.giving.people import PersonData
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
@@ -44,6 +44,7 @@ class WholeGift:
     display_name: str | None = None
     message: str = ""
     wants_fiscal_receipt: bool = False
+    receipt_rule: ReceiptRule = ReceiptRule.ON_REQUEST
     id: UUID = field(default_factory=uuid7)
 
     @property
@@ -144,6 +145,7 @@ def _row(campaign: Campaign, gift: WholeGift) -> dict[str, Any]:
         "message": gift.message or None,
         "message_state": (MessageState.PENDING if gift.message else MessageState.NONE).value,
         "wants_fiscal_receipt": gift.wants_fiscal_receipt,
+        "receipt_rule": gift.receipt_rule.value,
         "locale": "zh",
         "created_at": gift.at,
         "paid_at": gift.at,

@@ -21,17 +21,21 @@ PROGRAMME_COST = "5101"
 ADMIN_COST = "5201"
 FUNDRAISING_COST = "5301"
 
+CHEQUES = "1009.90"
+
 _CLEARING = {
     "wechatpay": "1009.01",
     "gongyibao": "1009.02",
     "alipay": "1009.03",
     "bank": BANK,
     "stripe": "1009.04",
+    "cash": CASH,
+    "cheque": CHEQUES,
 }
 
 
 def clearing(provider: str) -> str:
-    """Return the account where a provider's money waits for the bank statement.
+    """Return the account where the money of a provider, of the cash box or of cheques waits for the bank.
 
     A transfer waits nowhere: only the statement tells of it, so it is in the bank account already.
 

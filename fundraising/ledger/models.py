@@ -35,6 +35,7 @@ class EntryKind(StrEnum):
 
     GIFT_RECEIVED = "gift_received"
     GIFT_IMPORTED = "gift_imported"
+    GIFT_COUNTED = "gift_counted"
     GRANT_RECEIVED = "grant_received"
     SUSPENSE_RECEIVED = "suspense_received"
     SUSPENSE_RESOLVED = "suspense_resolved"
@@ -43,6 +44,8 @@ class EntryKind(StrEnum):
     MONEY_RETURNED = "money_returned"
     FEE_CHARGED = "fee_charged"
     PAYOUT_RECEIVED = "payout_received"
+    CASH_DEPOSITED = "cash_deposited"
+    CHEQUE_RETURNED = "cheque_returned"
     PURCHASE_ACCEPTED = "purchase_accepted"
     PAYMENT_OUT = "payment_out"
     DEVICE_HANDED_OVER = "device_handed_over"

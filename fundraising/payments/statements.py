@@ -135,12 +135,31 @@ def match_payout(line: BankLine, provider: str, actor_id: UUID | None) -> UUID:
         NotWaiting: the line is no money in, or more than what waits at that provider.
         AlreadyMatched: the line was booked before.
     """
-    account = chart.clearing(provider)
+    return _close(line, EntryKind.PAYOUT_RECEIVED, chart.clearing(provider), actor_id)
+
+
+def match_deposit(line: BankLine, method: str, actor_id: UUID | None) -> UUID:
+    """Book ``cash`` that was paid in, or a ``cheque`` the bank credited; not more than is there.
+
+    Raises:
+        NotWaiting: the line is no money in, or more than the box or the cheques in collection hold.
+        AlreadyMatched: the line was booked before.
+    """
+    return _close(line, EntryKind.CASH_DEPOSITED, chart.clearing(method), actor_id)
+
+
+def match_returned_cheque(line: BankLine, actor_id: UUID | None) -> UUID:
+    """Book a cheque the bank had credited and took back; its gift is reversed by then.
+
+    Raises:
+        NotWaiting: the line is no money out, or no reversed cheque of that much is open.
+        AlreadyMatched: the line was booked before.
+    """
     _hold(line)
-    _one_at_a_time(account)
-    if books.balance(account).minor < line.amount_fen:
-        raise NotWaiting(account=account)
-    return _book(line, EntryKind.PAYOUT_RECEIVED, account, actor_id)
+    _one_at_a_time(chart.CHEQUES)
+    if line.amount_fen >= 0 or books.balance(chart.CHEQUES).minor > line.amount_fen:
+        raise NotWaiting(account=chart.CHEQUES)
+    return _post(line, EntryKind.CHEQUE_RETURNED, chart.CHEQUES, actor_id)
 
 
 def book_suspense(line: BankLine, actor_id: UUID | None) -> UUID:
@@ -279,9 +298,22 @@ def _one_at_a_time(account: str) -> None:
     )
 
 
+def _close(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
+    """Let a line close what waits in an account, never more than that."""
+    _hold(line)
+    _one_at_a_time(account)
+    if books.balance(account).minor < line.amount_fen:
+        raise NotWaiting(account=account)
+    return _book(line, kind, account, actor_id)
+
+
 def _book(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
     if line.amount_fen <= 0:
         raise NotWaiting(account=account)
+    return _post(line, kind, account, actor_id)
+
+
+def _post(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
     amount = Money(line.amount_fen)
     line.entry_id = ledger.post(
         NewEntry(

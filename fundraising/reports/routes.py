@@ -27,6 +27,7 @@ from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
 from fundraising.payments import statements
+from fundraising.payments.models import BankLine
 from fundraising.reports import exports, queries, words
 from fundraising.reports.exports import Export
 from fundraising.reports.forms import StatementForm
@@ -56,7 +57,12 @@ def finance() -> ResponseReturnValue:
         this_month=f"{clock.today():%Y-%m}",
         waiting=len(statements.unmatched()),
         checked_at=audit_queries.heartbeats().get("books"),
-        watched=(chart.BANK, *map(chart.clearing, words.CHANNELS), chart.SUSPENSE, chart.PAYABLE),
+        watched=(
+            chart.BANK,
+            *map(chart.clearing, (*words.CHANNELS, *words.DEPOSITS)),
+            chart.SUSPENSE,
+            chart.PAYABLE,
+        ),
     )
 
 
@@ -151,7 +157,7 @@ def import_bank() -> ResponseReturnValue:
 def book_line(line_id: UUID) -> ResponseReturnValue:
     """Book a bank line as a provider's payout or as money to be looked into, or tie it to its voucher."""
     chosen, entry_id = request.form.get("as", ""), _uuid(request.form.get("entry"))
-    is_known = chosen in (*words.CHANNELS, "suspense", "voucher")
+    is_known = chosen in (*words.CHANNELS, *words.DEPOSITS, "returned", "suspense", "voucher")
     if not is_known or (chosen == "voucher") != (entry_id is not None):
         raise Invalid
     try:
@@ -159,10 +165,8 @@ def book_line(line_id: UUID) -> ResponseReturnValue:
             line = statements.get(line_id)
             if entry_id is not None:
                 statements.link(line, entry_id, current_user.id)
-            elif chosen == "suspense":
-                statements.book_suspense(line, current_user.id)
             else:
-                statements.match_payout(line, chosen, current_user.id)
+                _book_as(line, chosen)
         flash(_("The line is booked."), "ok")
     except DomainError as refused:
         flash(str(refused.message), "error")
@@ -200,6 +204,17 @@ def gifts_csv() -> ResponseReturnValue:
 # ---------------------------------------------------------------------- inside
 
 
+def _book_as(line: BankLine, chosen: str) -> None:
+    if chosen == "suspense":
+        statements.book_suspense(line, current_user.id)
+    elif chosen == "returned":
+        statements.match_returned_cheque(line, current_user.id)
+    elif chosen in words.DEPOSITS:
+        statements.match_deposit(line, chosen, current_user.id)
+    else:
+        statements.match_payout(line, chosen, current_user.id)
+
+
 def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
     lines = statements.unmatched()
     return render_template(
@@ -209,6 +224,7 @@ def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
         lines=lines,
         candidates=statements.candidates(lines),
         balances={name: books.balance(chart.clearing(name)) for name in words.CHANNELS},
+        deposits={name: books.balance(chart.clearing(name)) for name in words.DEPOSITS},
     )
 
 

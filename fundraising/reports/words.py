@@ -11,12 +11,15 @@ from fundraising.ledger.models import AccountType, EntryKind
 KINDS: dict[str, Any] = {
     EntryKind.GIFT_RECEIVED: _l("Gift received"),
     EntryKind.GIFT_IMPORTED: _l("Gift of another platform"),
+    EntryKind.GIFT_COUNTED: _l("Gift in cash or by cheque"),
     EntryKind.GRANT_RECEIVED: _l("Grant received"),
     EntryKind.SUSPENSE_RECEIVED: _l("Received, to be looked into"),
     EntryKind.SUSPENSE_RESOLVED: _l("Looked into and placed"),
     EntryKind.REFUND: _l("Refund"),
     EntryKind.FEE_CHARGED: _l("Fee charged"),
     EntryKind.PAYOUT_RECEIVED: _l("Paid out to the bank"),
+    EntryKind.CASH_DEPOSITED: _l("Cash or cheque credited by the bank"),
+    EntryKind.CHEQUE_RETURNED: _l("Cheque taken back by the bank"),
     EntryKind.PURCHASE_ACCEPTED: _l("Purchase accepted"),
     EntryKind.PAYMENT_OUT: _l("Payment to a supplier"),
     EntryKind.DEVICE_HANDED_OVER: _l("Device handed over"),
@@ -31,6 +34,8 @@ ACCOUNT_TYPES: dict[str, Any] = {
     AccountType.EXPENSE: _l("Expenses"),
 }
 CHANNELS: dict[str, Any] = {"wechatpay": _l("WeChat Pay"), "gongyibao": _l("Gongyibao")}
+GIVEN: dict[str, Any] = {"cash": _l("Cash"), "cheque": _l("Cheque")}
+DEPOSITS: dict[str, Any] = {"cash": _l("Cash on hand"), "cheque": _l("Cheques in collection")}
 GIFT_STATES: dict[str, Any] = {
     "paid": _l("Paid"),
     "refunded": _l("Refunded"),
@@ -47,7 +52,8 @@ def kind(value: str) -> str:
 
 def channel(value: str) -> str:
     """Return the name of a giving channel such as ``wechatpay.native``."""
-    return str(CHANNELS.get(value.partition(".")[0], value))
+    name = value.partition(".")[0]
+    return str(CHANNELS.get(name) or GIVEN.get(name) or value)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ def tongue() -> Tongue:
     return Tongue(
         language(),
         {name: str(label) for name, label in KINDS.items()},
-        {name: str(label) for name, label in CHANNELS.items()},
+        {name: str(label) for name, label in {**CHANNELS, **GIVEN}.items()},
         {name: str(label) for name, label in GIFT_STATES.items()},
         str(_l("yes")),
         str(_l("no")),

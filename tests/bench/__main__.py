@@ -29,8 +29,9 @@ from fundraising.database import db, transaction
 from fundraising.funds import queries as funds
 from fundraising.giving import service, settlement
 from fundraising.giving.service import StartGift
-from fundraising.ledger import checks
+from fundraising.ledger import chart, checks
 from fundraising.ledger import service as ledger
+from fundraising.ledger.models import EntryKind
 from fundraising.money import Money
 from fundraising.payments.providers.base import Product
 from fundraising.receipts import papers
@@ -210,11 +211,14 @@ def bulk_gifts(campaign: Campaign, count: int) -> UUID:
 
 
 def _bulk_set(campaign: Campaign, size: int) -> UUID:
-    from fundraising.giving import imports
-    from fundraising.payments.providers.gongyibao import GiftRow
+    from fundraising.giving import booking
+    from fundraising.giving.booking import WholeGift
 
-    rows = [GiftRow(n, uuid4().hex, Money(100 + n % 1900), clock.now()) for n in range(size)]
-    imports._book_set(campaign, "restricted", rows)
+    gifts = [
+        WholeGift("gongyibao", uuid4().hex, Money(100 + n % 1900), clock.now()) for n in range(size)
+    ]
+    account = chart.clearing("gongyibao")
+    booking.book_set(campaign, gifts, kind=EntryKind.GIFT_IMPORTED, account=account)
     found: UUID = db.session.execute(
         text("SELECT source_id FROM fund_lot WHERE fund_id = :f ORDER BY ordinal DESC LIMIT 1"),
         {"f": campaign.fund_id},

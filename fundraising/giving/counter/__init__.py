@@ -1,0 +1,1 @@
+"""Cash and cheques over the counter: numbered paper receipts, two people, then the bank."""
