@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config import Settings
 from fundraising import http, i18n
 from fundraising.accounts import nav, security
-from fundraising.database import db
+from fundraising.database import db, ping_idle
 from fundraising.extensions import csrf, limiter
 from fundraising.payments.providers import registry
 from fundraising.web.cache import KeptPages
@@ -53,6 +53,8 @@ def create_app(settings: Settings) -> Flask:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     db.init_app(app)
+    with app.app_context():
+        ping_idle(db.engine)
     csrf.init_app(app)
     limiter.init_app(app)
     i18n.setup(app)
@@ -74,7 +76,7 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SECRET_KEY": settings.secret_key,
         "SECRET_KEY_FALLBACKS": [k for k in settings.secret_key_fallbacks.split(",") if k],
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": True, "pool_size": 8, "pool_timeout": 5},
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 8, "pool_timeout": 5},
         "TRUSTED_HOSTS": settings.hosts,
         "MAX_CONTENT_LENGTH": 32 * MEGABYTE,
         "MAX_FORM_MEMORY_SIZE": MEGABYTE // 2,
