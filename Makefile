@@ -19,7 +19,7 @@ check-python:
 $(VENV)/run.stamp: requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory check-python
 	@echo "Setting up the environment (a minute or two at the first time) …"
-	@test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)"
+	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear "$(VENV)"
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch "$@"

@@ -4,16 +4,17 @@ A missing required setting stops the process at start; an empty secret means the
 """
 
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SIMULATOR_MARK = "SIMULATOR"
 DEMO_MARK = "演示"
 MIN_SECRET_LENGTH = 32
-LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+SHORTEST_ALPHABET = 10
 
 
 class Environment(StrEnum):
@@ -27,7 +28,9 @@ class Environment(StrEnum):
 class Settings(BaseSettings):
     """The environment, read once and checked."""
 
-    model_config = SettingsConfigDict(env_prefix="", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="", extra="ignore", frozen=True, hide_input_in_errors=True
+    )  # a refusal must not print the secrets beside the fault
 
     environment: Environment = Field(
         default=Environment.PRODUCTION,
@@ -68,19 +71,12 @@ class Settings(BaseSettings):
     files_dir: Path = Field(
         default=Path("var/files"), description="Where documents and pictures are kept."
     )
-    files_url: str = Field(
-        default="/files", description="Address under which public files are served."
-    )
     mail_url: str = Field(
         default="",
         description="smtp://user:password@host:port or smtps://; empty keeps letters waiting.",
     )
     mail_from: str = Field(
         default="noreply@localhost", description="Sender address of letters to donors and staff."
-    )
-    mailbox_url: str = Field(
-        default="",
-        description="Development: where the local mail catcher can be read in the browser.",
     )
     organisation_name: str = Field(
         default="承德市红十字会", description="Legal name of the chapter."
@@ -158,6 +154,11 @@ class Settings(BaseSettings):
         """Addresses of payment providers this process would speak to."""
         return [self.wechatpay_base_url, self.wechatpay_oauth_url, self.wechatpay_oauth_api_url]
 
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
     @model_validator(mode="after")
     def _safe_secret(self) -> "Settings":
         if len(self.secret_key) < MIN_SECRET_LENGTH:
@@ -175,16 +176,14 @@ class Settings(BaseSettings):
 
     def _production_faults(self) -> list[tuple[bool, str]]:
         pays = bool(self.wechatpay_mchid)
-        loopback = [
-            u
-            for u in self.payment_hosts
-            if urlsplit(u).hostname in LOOPBACK_HOSTS or not u.startswith("https")
-        ]
+        loopback = [u for u in self.payment_hosts if not _is_public_https(u)]
+        spares = [key for key in self.secret_key_fallbacks.split(",") if key]
         simulated = SIMULATOR_MARK in self.wechatpay_apiv3_key + self.wechatpay_mchid
         return [
             (self.debug, "DEBUG is on"),
             (not self.ratelimit_enabled, "RATELIMIT_ENABLED is false"),
-            (len(set(self.secret_key)) < 10, "SECRET_KEY is too simple"),
+            (_is_weak(self.secret_key), "SECRET_KEY is too simple"),
+            (any(map(_is_weak, spares)), "SECRET_KEY_FALLBACKS holds a key that is too simple"),
             (
                 pays and bool(loopback),
                 f"payment provider addresses must be public https: {loopback}",
@@ -195,8 +194,25 @@ class Settings(BaseSettings):
             ),
             (pays and simulated, "WECHATPAY_* are keys of the simulator"),
             (bool(self.wechatpay_simulator_url), "WECHATPAY_SIMULATOR_URL is set"),
-            (not self.public_url.startswith("https://"), "PUBLIC_URL must be https"),
+            (not _is_public_https(self.public_url), "PUBLIC_URL must be public https"),
+            ("*" in self.trusted_hosts, "TRUSTED_HOSTS names hosts, not patterns"),
         ]
+
+
+def _is_weak(secret: str) -> bool:
+    return len(secret) < MIN_SECRET_LENGTH or len(set(secret)) < SHORTEST_ALPHABET
+
+
+def _is_public_https(url: str) -> bool:
+    """Whether an address is https and names no machine of the inner network."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "https" or not host or host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return True
 
 
 def load() -> Settings:

@@ -3,6 +3,8 @@
 from importlib import import_module
 
 from flask import Flask
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Settings
@@ -55,10 +57,10 @@ def create_app(settings: Settings) -> Flask:
     db.init_app(app)
     with app.app_context():
         ping_idle(db.engine)
+    http.setup(app, settings)  # first, so that it bounds what those after it read
     csrf.init_app(app)
     limiter.init_app(app)
     i18n.setup(app)
-    http.setup(app, settings)
     security.setup(app)
     app.jinja_env.globals["staff_menu"] = nav.menu
     app.jinja_env.globals["ui"] = app.jinja_env.get_template("macros/ui.html").module
@@ -76,21 +78,34 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "SECRET_KEY": settings.secret_key,
         "SECRET_KEY_FALLBACKS": [k for k in settings.secret_key_fallbacks.split(",") if k],
         "SQLALCHEMY_DATABASE_URI": settings.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_size": 8, "pool_timeout": 5},
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_size": 8,
+            "pool_timeout": 5,
+            "hide_parameters": True,  # values are people's names and addresses; errors go to the log
+        },
         "TRUSTED_HOSTS": settings.hosts,
         "MAX_CONTENT_LENGTH": 32 * MEGABYTE,
         "MAX_FORM_MEMORY_SIZE": MEGABYTE // 2,
         "MAX_FORM_PARTS": 200,
+        "SESSION_COOKIE_NAME": "__Host-session" if settings.is_production else "session",
         "SESSION_COOKIE_SECURE": settings.is_production,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "WTF_CSRF_TIME_LIMIT": 6 * 3600,
+        "WTF_CSRF_SSL_STRICT": False,  # http.refuse_foreign asks for the origin; many browsers hide the referrer
         "RATELIMIT_ENABLED": settings.ratelimit_enabled,
         "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
-        "RATELIMIT_STORAGE_OPTIONS": (
-            {"socket_timeout": 0.5, "socket_connect_timeout": 0.5} if settings.redis_url else {}
-        ),
+        "RATELIMIT_STORAGE_OPTIONS": _redis_options() if settings.redis_url else {},
         "RATELIMIT_HEADERS_ENABLED": True,
         "DEBUG": settings.debug,
         "BABEL_TRANSLATION_DIRECTORIES": "../translations",
+    }
+
+
+def _redis_options() -> dict[str, object]:
+    """A Redis that is frozen may hold up a request for a moment, and only the one that finds out."""
+    return {
+        "socket_timeout": 0.25,
+        "socket_connect_timeout": 0.25,
+        "retry": Retry(NoBackoff(), 0),
     }

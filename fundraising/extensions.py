@@ -1,11 +1,40 @@
 """Extensions of Flask that several slices use; ``create_app`` binds them to the application."""
 
+from typing import Any
+
+from flask import Flask
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
+from limits.strategies import FixedWindowRateLimiter
+
+ALONE_COST = 3
+
+
+class AloneLimits(FixedWindowRateLimiter):
+    """Counts in this process alone, one request as three.
+
+    Several processes that cannot see each other's counts then let through less together, not more.
+    """
+
+    def hit(self, item: Any, *identifiers: str, cost: int = 1) -> bool:
+        """Count one request; every limit lets at least one through."""
+        return super().hit(item, *identifiers, cost=min(cost * ALONE_COST, item.amount))
+
+
+class SafeLimiter(Limiter):
+    """Limits that become stricter, never absent, while Redis is away."""
+
+    def init_app(self, app: Flask) -> None:
+        """Bind to the application, with the stricter count for when each process is alone."""
+        self._storage_dead = False
+        super().init_app(app)
+        if app.config["RATELIMIT_STORAGE_URI"] != "memory://":
+            self._fallback_limiter = AloneLimits(self._fallback_storage)
+
 
 csrf = CSRFProtect()
-limiter = Limiter(
+limiter = SafeLimiter(
     get_remote_address,
     # Without Redis each process counts the same limits in its own memory: limits never vanish, and what
     # has none (pages, providers' notices) gets none. A list of fallback limits would apply to every route.

@@ -10,13 +10,22 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import structlog
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request, session
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import (
+    BadRequest,
+    Forbidden,
+    HTTPException,
+    InternalServerError,
+    ServiceUnavailable,
+)
 
 from config import Settings
 from fundraising.errors import DomainError
+from fundraising.extensions import csrf
 from fundraising.i18n import LANGUAGE_COOKIE, LANGUAGES, language
 from fundraising.i18n import lazy_gettext as _l
 
@@ -24,6 +33,10 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 ELDER_COOKIE = "elder"
 YEAR = 365 * 24 * 3600
 REMEMBERED = frozenset({"lang", "elder"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_SITES = frozenset({"same-origin", "none"})
+BACKSLASH = "\\"  # which browsers read as a slash
+PUBLIC_BYTES = 256 * 1024
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; form-action 'self' {form}; base-uri 'none'; "
@@ -80,6 +93,9 @@ def setup(app: Flask, settings: Settings) -> None:
     app.register_error_handler(DomainError, _domain_error)
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(DataError, _no_value)
+    for away in (OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(away, _database_away)
     app.register_error_handler(Exception, _unexpected)
     app.jinja_env.globals.update(
         asset_url=asset_url,
@@ -99,7 +115,7 @@ def here(**changed: str) -> str:
     """Return this page's address with some arguments changed."""
     kept = {n: v for n, v in request.args.items() if len(v) < 200 and n not in REMEMBERED}
     arguments = kept | changed
-    return f"{request.path}?{urlencode(arguments)}"
+    return f"/{request.path.lstrip('/' + BACKSLASH)}?{urlencode(arguments)}"
 
 
 def _organisation(settings: Settings) -> str:
@@ -115,6 +131,33 @@ def _begin() -> None:
     g.request_id = secrets.token_hex(8)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id, endpoint=request.endpoint)
+    if "\0" in request.path or any("\0" in v for _, v in request.args.items(multi=True)):
+        raise BadRequest
+    if not (request.path.startswith("/staff") and "_user_id" in session):
+        request.max_content_length = PUBLIC_BYTES  # only staff send files
+    refuse_foreign()
+
+
+def refuse_foreign() -> None:
+    """Refuse a form that another site made this browser send. Raises Forbidden.
+
+    Old browsers say neither; the token in the form stands against foreign forms there.
+    """
+    if request.method in READING or _is_open_to_all():
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    settings: Settings = current_app.extensions["settings"]
+    own = (request.host, urlsplit(settings.public_url).netloc)
+    is_foreign = origin is not None and urlsplit(origin).netloc not in own
+    if is_foreign or (site is not None and site not in OWN_SITES):
+        log.warning("foreign_form_refused")
+        raise Forbidden
+
+
+def _is_open_to_all() -> bool:
+    """Whether the address carries no cookie's rights: providers' notices and the JSON of orders."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    return view is not None and f"{view.__module__}.{view.__name__}" in csrf._exempt_views
 
 
 def _finish(response: Response, policy: str, *, is_secure: bool) -> Response:
@@ -169,6 +212,18 @@ def _domain_error(error: DomainError) -> ResponseReturnValue:
 def _csrf_error(_error: CSRFError) -> ResponseReturnValue:
     text = _l("This form was open for too long. Please go back, reload the page and send it again.")
     return _render(400, "csrf", str(text))
+
+
+def _no_value(error: DataError) -> ResponseReturnValue:
+    """Answer to text or a number that no column of the database can hold."""
+    log.warning("value_refused", error=type(error.orig).__name__)
+    return _http_error(BadRequest())
+
+
+def _database_away(error: Exception) -> ResponseReturnValue:
+    """Answer while the database is away or too busy; nothing that was being written is half there."""
+    log.error("database_away", error=type(error).__name__)
+    return _http_error(ServiceUnavailable(retry_after=5))
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

@@ -83,6 +83,20 @@ def pids_naming(words: Sequence[str]) -> list[int]:
     return [pid for pid in numbers if pid != own and set(words) <= set(command_line(pid))]
 
 
+def pids_in_groups(groups: Sequence[int]) -> list[int]:
+    """Return the processes that belong to one of the process groups."""
+    own = os.getpid()
+    numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in numbers if pid != own and _group(pid) in set(groups)]
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return 0
+
+
 def kill_and_wait(pids: Sequence[int], seconds: float = 5.0) -> None:
     """Kill processes and wait until they are gone."""
     for pid in pids:
@@ -121,6 +135,16 @@ def is_free(host: str, port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def own_names() -> list[str]:
+    """Return this machine's name and the addresses that belong to it."""
+    name = socket.gethostname()
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
+    except OSError:
+        found = set()
+    return [name, *sorted(f"[{one}]" if ":" in one else one for one in found)]
 
 
 def answers(host: str, port: int) -> bool:

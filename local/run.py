@@ -22,33 +22,48 @@ PASSED_ON = (
 
 def main() -> int:
     """Run the stack in the foreground and return the exit status."""
+    port = _port(os.environ.get("PORT", "8000"))
+    if port is None:
+        print("PORT is a number from 1 to 65535, such as PORT=9000 make run.", file=sys.stderr)
+        return 1
     folder = ROOT / "var"
-    folder.mkdir(exist_ok=True)
-    lock = _only_one(folder)
+    try:
+        folder.mkdir(exist_ok=True)
+        lock = _only_one(folder)
+        translations.compile_catalogue()
+    except OSError as refused:
+        print(f"{ROOT} must be writable: {refused.strerror} ({refused.filename}).", file=sys.stderr)
+        return 1
     if lock is None:
         print("Another `make run` is running in this checkout. Stop it first (Ctrl-C there).")
         return 1
-    translations.compile_catalogue()
+    return _serve(folder, port, lock)
+
+
+def _serve(folder: Path, port: int, lock: IO[str]) -> int:
+    stop = _Stop()
     stack = Stack(
         folder,
         host=os.environ.get("HOST", "127.0.0.1"),
-        port=int(os.environ.get("PORT", "8000")),
+        port=port,
         env={n: v for n, v in os.environ.items() if n.startswith(PASSED_ON)},
         demo=True,
         say=lambda line: print(line, flush=True) if line else None,
     )
-    stop = _Stop()
     try:
         stack.start()
         _announce(stack)
+        stop.is_starting = False
         while not stop.is_asked:
             time.sleep(0.2)
-    except (StackFailed, PostgresFailed, ValkeyFailed) as failed:
-        print(failed, file=sys.stderr)
-        return 1
+    except (StackFailed, PostgresFailed, ValkeyFailed, OSError) as failed:
+        if not stop.is_asked:
+            print(failed, file=sys.stderr)
+            return 1
     except KeyboardInterrupt:
         pass
     finally:
+        stop.is_starting = False
         stack.stop()
         lock.close()
     print("Stopped.")
@@ -56,17 +71,23 @@ def main() -> int:
 
 
 class _Stop:
-    """Notes that somebody asked to stop."""
+    """Notes that somebody asked to stop; while things start it stops them at once."""
 
     def __init__(self) -> None:
         self.is_asked = False
+        self.is_starting = True
         signal.signal(signal.SIGINT, self._note)
         signal.signal(signal.SIGTERM, self._note)
 
     def _note(self, _signal: int, _frame: FrameType | None) -> None:
-        if self.is_asked:
+        is_first, self.is_asked = not self.is_asked, True
+        if is_first and self.is_starting:
             raise KeyboardInterrupt
-        self.is_asked = True
+
+
+def _port(text: str) -> int | None:
+    is_port = text.isascii() and text.isdigit() and 0 < int(text) < 65536
+    return int(text) if is_port else None
 
 
 def _only_one(folder: Path) -> IO[str] | None:

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from local import processes
 from local.postgres import OWNER, Postgres
@@ -26,6 +27,7 @@ READY_SECONDS = 90.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 STEADY_SECONDS = 20.0
 LOG_BYTES = 5 * 1024 * 1024
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  asked for by HOST, never chosen
 WEB_WORKERS, WEB_THREADS = 2, 8
 DEMO_ACCOUNT = {
     "BANK_ACCOUNT_NUMBER": "0000000000000001314",
@@ -81,7 +83,8 @@ class Stack:
     @property
     def base_url(self) -> str:
         """The site."""
-        return f"http://{self.host}:{self.port}"
+        host = ANY_ADDRESS.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     @property
     def simulator_url(self) -> str:
@@ -102,6 +105,7 @@ class Stack:
 
     def start(self) -> None:
         """Start everything and wait until it can serve. Raises StackFailed."""
+        self._end_leftovers()
         if not processes.is_free(self.host, self.port):
             raise StackFailed(
                 f"Port {self.port} is taken. Choose another: PORT={self.port + 80} make run"
@@ -174,18 +178,24 @@ class Stack:
         values = {
             "ENVIRONMENT": "development",
             "PUBLIC_URL": self.base_url,
-            "TRUSTED_HOSTS": f"{self.host}:{self.port},{self.host},localhost,localhost:{self.port}",
+            "TRUSTED_HOSTS": ",".join(self._hosts()),
             "SECRET_KEY": self._secret(),
             "VAR_DIR": str(self.folder),
             "FILES_DIR": str(self.folder / "files"),
             "MAIL_URL": f"smtp://127.0.0.1:{self.ports['smtp']}",
-            "MAILBOX_URL": self.mailbox_url,
             "PATH": os.environ.get("PATH", ""),
             "HOME": os.environ.get("HOME", "/"),
             "LANG": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
         }
         return {**values, **DEMO_ACCOUNT, **self.env}
+
+    def _hosts(self) -> list[str]:
+        """Names under which this machine may be asked; its own addresses too when all are served."""
+        names = [urlsplit(self.base_url).netloc, "localhost", "127.0.0.1"]
+        if self.host in ANY_ADDRESS:
+            names += processes.own_names()
+        return names + [f"{name}:{self.port}" for name in names[1:]]
 
     def _secret(self) -> str:
         file = self.folder / "secret"
@@ -294,6 +304,32 @@ class Stack:
         with log_file.open("ab") as log:
             child.process = processes.spawn(command, env=self.variables, log=log, cwd=ROOT)
         child.started_at = time.monotonic()
+        self._note_groups()
+
+    def _note_groups(self) -> None:
+        """Write down which process groups are ours, for a start after everything was killed."""
+        groups = [
+            child.process.pid
+            for child in self.children.values()
+            if child.process is not None and child.server is None
+        ]
+        scratch = self.folder / "groups.json.new"
+        scratch.write_text(json.dumps(groups))
+        scratch.replace(self.folder / "groups.json")
+
+    def _end_leftovers(self) -> None:
+        """End what an earlier, killed run left behind: children of children that nobody told to end."""
+        file = self.folder / "groups.json"
+        try:
+            groups = json.loads(file.read_text())
+        except (OSError, ValueError):
+            return
+        lost = [
+            pid
+            for pid in processes.pids_in_groups(groups)
+            if processes.command_line(pid)[:1] == [sys.executable]
+        ]
+        processes.kill_and_wait(lost)
 
     def _watch(self) -> None:
         while self.is_running:

@@ -1,10 +1,11 @@
 """Sign-in of staff by Flask-Security: argon2, own pages and letters, no registration."""
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, session
-from flask_login import user_logged_in
+from flask import Flask, request, session
+from flask_login import user_logged_in, user_logged_out
 from flask_security import (
     MailUtil,
     Security,
@@ -19,6 +20,7 @@ from fundraising.accounts.models import Role, User
 from fundraising.accounts.words import MESSAGES
 from fundraising.audit import service as audit
 from fundraising.database import db, transaction
+from fundraising.errors import Invalid
 from fundraising.extensions import limiter
 from fundraising.mail import service as mail
 from fundraising.references import secret_token
@@ -26,6 +28,14 @@ from fundraising.references import secret_token
 IDLE = timedelta(hours=8)
 """How long a member of staff may be away from the desk before signing in again."""
 TRIES = "10 per minute; 60 per hour"
+LONGEST_FIELD = 1000
+LIMITS = (
+    ("login", TRIES),
+    ("forgot_password", "3 per hour"),
+    ("reset_password", ""),
+    ("change_password", ""),
+)
+"""What may be tried for one account, whoever tries; each address has its tries besides."""
 datastore = SQLAlchemyUserDatastore(db, User, Role)
 
 
@@ -94,14 +104,15 @@ def setup(app: Flask) -> None:
         SECURITY_POST_CHANGE_VIEW="/staff",
         REMEMBER_COOKIE_HTTPONLY=True,
         REMEMBER_COOKIE_SAMESITE="Lax",
+        REMEMBER_COOKIE_SECURE=app.config["SESSION_COOKIE_SECURE"],
         REMEMBER_COOKIE_DURATION=IDLE,
         PERMANENT_SESSION_LIFETIME=IDLE,
         **{f"SECURITY_MSG_{name}": text for name, text in MESSAGES.items()},
     )
     Security(mail_util_cls=OwnMail).init_app(app, datastore, register_blueprint=True)
-    for name in ("security.login", "security.forgot_password", "security.reset_password"):
-        view: Any = app.view_functions[name]
-        app.view_functions[name] = limiter.limit(TRIES, methods=["POST"])(view)
+    app.before_request(_bounded)
+    _limit(app)
+    user_logged_out.connect(_end_sessions, app)
     user_logged_in.connect(_expire_when_idle, app)
     password_reset.connect(_note_new_password, app)
     password_changed.connect(_note_new_password, app)
@@ -115,6 +126,36 @@ def _expire_when_idle(_app: Flask, **_facts: Any) -> None:
 def _note_new_password(_app: Flask, user: User, **_facts: Any) -> None:
     """Write into the audit log that somebody set a password of their own."""
     audit.record("staff.password_set", f"staff:{user.id}", user.id, {})
+
+
+def _bounded() -> None:
+    """Let only short form fields reach Flask-Security. Raises Invalid."""
+    if request.blueprint != "security" or request.method != "POST":
+        return
+    if request.is_json or any(len(value) > LONGEST_FIELD for value in request.form.values()):
+        raise Invalid
+
+
+def _account() -> str:
+    """Name the account a form is about, whoever sends it."""
+    return f"account:{request.form.get('email', '').strip().casefold()}"
+
+
+def _limit(app: Flask) -> None:
+    """Bound tries by address and, where an account is named, by account."""
+    for name, by_account in LIMITS:
+        endpoint = f"security.{name}"
+        view: Any = app.view_functions[endpoint]
+        view = limiter.limit(TRIES, methods=["POST"])(view)
+        if by_account:
+            view = limiter.limit(by_account, key_func=_account, methods=["POST"])(view)
+        app.view_functions[endpoint] = view
+
+
+def _end_sessions(_app: Flask, user: User, **_: object) -> None:
+    """Make a cookie that was copied before worthless: a new key ends every session of the account."""
+    with transaction():
+        user.fs_uniquifier = secrets.token_hex(32)
 
 
 __all__ = ["datastore", "setup"]

@@ -4,6 +4,7 @@ Amounts are whole fen with their currency; times carry their offset; lists are
 ``{"items": [...], "next": cursor or null}``; errors are RFC 9457 problem documents with a stable code.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -41,6 +42,7 @@ from fundraising.programmes import queries as programmes
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 LIMIT, MOST = 50, 100
+MAX_OPENID = 128
 
 
 class BadInput(Invalid):
@@ -242,9 +244,7 @@ def order(order_no: str) -> ResponseReturnValue:
 @public
 def checkout() -> ResponseReturnValue:
     """Start a gift and open its payment; the same key and body give the same order."""
-    asked = request.get_json(silent=True)
-    if not isinstance(asked, dict):
-        raise BadInput(fields=["body"])
+    asked = _body()
     command = _command(asked)
     try:
         with transaction():
@@ -255,13 +255,35 @@ def checkout() -> ResponseReturnValue:
     return jsonify(_opened(gift, asked)), 201
 
 
+def _body() -> dict[str, Any]:
+    """Return the request's JSON object: each name once, real numbers, whole characters. Raises BadInput."""
+    try:
+        asked = json.loads(request.get_data(), object_pairs_hook=_once, parse_constant=_no_number)
+        json.dumps(asked, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise BadInput(fields=["body"]) from None
+    if not request.is_json or not isinstance(asked, dict):
+        raise BadInput(fields=["body"])
+    return asked
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("duplicate key")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
 def _opened(gift: Gift, asked: Mapping[str, Any]) -> dict[str, Any]:
     attempt = payments.latest(gift.id)
     assert attempt is not None
     title = campaigns.get_by_id(gift.campaign_id).title["zh"]
-    openid = asked.get("openid") if isinstance(asked.get("openid"), str) else None
     instruction = payments.open_checkout(
-        attempt.id, title, openid=openid, client_ip=request.remote_addr
+        attempt.id, title, openid=asked.get("openid"), client_ip=request.remote_addr
     )
     pay: dict[str, Any] = {"kind": instruction.kind.value, "expires_at": _time(attempt.expires_at)}
     if instruction.kind.value == "jsapi":
@@ -282,10 +304,13 @@ def _command(asked: Mapping[str, Any]) -> StartGift:
     }
     bad = [name for name, value in texts.items() if not isinstance(value, str)]
     amount = _amount(asked, bad)
-    if asked.get("channel") not in {product.value for product in Product}:
+    if asked.get("channel") not in [product.value for product in Product]:
         bad.append("channel")
-    if asked.get("display", "anonymous") not in {display.value for display in Display}:
+    if asked.get("display", "anonymous") not in [display.value for display in Display]:
         bad.append("display")
+    openid = asked.get("openid")
+    if openid is not None and not (isinstance(openid, str) and 1 <= len(openid) <= MAX_OPENID):
+        bad.append("openid")
     if not bad and not 16 <= len(texts["idempotency_key"]) <= 80:
         bad.append("idempotency_key")
     if bad or amount is None:

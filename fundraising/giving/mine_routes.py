@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from fundraising import clock, references, sealing
 from fundraising.access import public
@@ -26,6 +26,8 @@ from fundraising.payments import service as payments
 bp = Blueprint("mine", __name__)
 CODE_MINUTES = 10
 MOST_TRIES = 5
+MOST_LETTERS = 5
+ADDRESS_TRIES = "60 per minute; 300 per hour"
 
 
 @bp.get("/t/<token>")
@@ -88,6 +90,7 @@ def erase(token: str) -> ResponseReturnValue:
 
 @bp.route("/find", methods=["GET", "POST"])
 @public
+@limiter.limit(ADDRESS_TRIES, methods=["POST"])
 @limiter.limit("10 per minute", key_func=device, methods=["POST"])
 def find() -> ResponseReturnValue:
     """Find a gift by a number from the payer's bill, its amount, and a one-time code by e-mail.
@@ -102,6 +105,8 @@ def find() -> ResponseReturnValue:
         return _not_kept(render_template("giving/find.html", form=form), status)
     gift = _gift_of(form.number.data.strip(), Money.parse_yuan(form.amount.data))
     with transaction():
+        if gift is not None and _has_enough_letters(gift):
+            gift = None
         row, code = _new_code(gift)
         if gift is not None:
             to = people.read(gift.id).email or form.email.data
@@ -118,6 +123,7 @@ def find() -> ResponseReturnValue:
 
 @bp.route("/find/code", methods=["GET", "POST"])
 @public
+@limiter.limit(ADDRESS_TRIES, methods=["POST"])
 @limiter.limit("20 per minute", key_func=device, methods=["POST"])
 def find_code() -> ResponseReturnValue:
     """Take the code and open the gift; five tries, ten minutes, one use."""
@@ -143,6 +149,14 @@ def _gift_of(number: str, amount: Money) -> Gift | None:
         gift = db.session.execute(query.limit(1)).scalar_one_or_none()
     is_right = gift is not None and gift.is_paid and gift.amount_fen == amount.minor
     return gift if is_right else None
+
+
+def _has_enough_letters(gift: Gift) -> bool:
+    """Whether this hour's codes for a gift are used up: nobody fills a donor's mailbox or guesses on and on."""
+    since = clock.now() + timedelta(minutes=CODE_MINUTES) - timedelta(hours=1)
+    query = select(func.count()).select_from(FindCode)
+    recent = query.where(FindCode.gift_id == gift.id, FindCode.expires_at > since)
+    return db.session.execute(recent).scalar_one() >= MOST_LETTERS
 
 
 def _new_code(gift: Gift | None) -> tuple[FindCode, str]:

@@ -51,6 +51,8 @@ from fundraising.qr import data_uri
 bp = Blueprint("giving", __name__)
 UNPAID_KEPT = 5
 CHECKOUTS = "40 per minute; 400 per hour"
+CROWD = "300 per minute; 5000 per hour"
+"""What one address may do in all: new cookies are free, and a whole town may share an address."""
 
 
 def device() -> str:
@@ -63,6 +65,7 @@ def device() -> str:
 
 @bp.route("/c/<slug>/donate", methods=["GET", "POST"])
 @public
+@limiter.limit(CROWD, methods=["POST"])
 @limiter.limit(CHECKOUTS, key_func=device, methods=["POST"])
 def donate(slug: str) -> ResponseReturnValue:
     """Show the form, or start the gift it describes and go to pay."""
@@ -213,6 +216,7 @@ def _return(gift_id: UUID) -> str:
 
 @bp.post("/pay/<order_no>/again")
 @public
+@limiter.limit(CROWD)
 @limiter.limit(CHECKOUTS, key_func=device)
 def pay_again(order_no: str) -> ResponseReturnValue:
     """Start another attempt: another way to pay, or because the first one's time was over."""
@@ -333,8 +337,10 @@ def _not_kept(page: str, status: int = 200) -> Response:
 
 
 def _secret(page: str, status: int = 200) -> Response:
-    """A page whose address is the permission: not kept, not indexed, its address told to nobody."""
+    """A page whose address is the permission: not kept, not indexed, its address told to no other site."""
     response = _not_kept(page, status)
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Referrer-Policy"] = (
+        "same-origin"  # with none, its own forms would come without an origin
+    )
     response.headers["X-Robots-Tag"] = "noindex"
     return response

@@ -40,7 +40,7 @@ def show(token: str, form: str) -> ResponseReturnValue:
     response = Response(data, mimetype=mime)
     response.headers["Content-Disposition"] = f'inline; filename="{receipt.label}.{form}"'
     response.headers["Cache-Control"] = "no-store"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 

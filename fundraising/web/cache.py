@@ -16,7 +16,7 @@ from werkzeug.http import parse_cookie
 from werkzeug.test import run_wsgi_app
 
 from fundraising.http import ELDER_COOKIE
-from fundraising.i18n import LANGUAGE_COOKIE
+from fundraising.i18n import LANGUAGE_COOKIE, LANGUAGES
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -110,4 +110,5 @@ def _key(environ: "WSGIEnvironment", path: str) -> Key:
     header = environ.get("HTTP_COOKIE")
     cookies = parse_cookie(header) if header else {}
     host = environ.get("HTTP_HOST", "")
-    return host, path, cookies.get(LANGUAGE_COOKIE, ""), cookies.get(ELDER_COOKIE, "")
+    asked, elder = cookies.get(LANGUAGE_COOKIE), cookies.get(ELDER_COOKIE) == "1"
+    return host, path, asked if asked in LANGUAGES else LANGUAGES[0], "1" if elder else ""

@@ -271,7 +271,7 @@ def test_my_gift_shows_every_fen(client: FlaskClient, campaign: Campaign, sessio
     answer = client.get(f"/t/{gift.token}")
 
     assert "¥100.00" in answer.text
-    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     assert client.get("/t/nobody").status_code == 404
 
 

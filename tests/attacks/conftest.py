@@ -1,0 +1,53 @@
+"""An attacker's tools: a campaign that takes gifts, a provider that opens orders, and a hardened copy of the site."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from fundraising import create_app
+from fundraising.campaigns.models import Campaign
+from fundraising.database import db
+from fundraising.extensions import limiter
+from fundraising.payments.providers.base import Instruction, OrderRequest, PayKind
+from tests.conftest import Browser, settings_for
+from tests.factories import Make
+from tests.wechat import MCHID
+
+
+class Desk:
+    """A provider that opens every order."""
+
+    name, account = "wechatpay", MCHID
+
+    def open_order(self, order: OrderRequest) -> Instruction:
+        return Instruction(PayKind.QR, f"weixin://pay/{order.merchant_ref}")
+
+
+@pytest.fixture(autouse=True)
+def desk(app: Flask) -> Iterator[Desk]:
+    made = Desk()
+    app.extensions["providers"] = {"wechatpay": made}
+    yield made
+    app.extensions["providers"] = {}
+
+
+@pytest.fixture
+def campaign(make: Make) -> Campaign:
+    return make.campaign()
+
+
+@pytest.fixture
+def guarded(own_database: Flask, tmp_path: Path) -> Iterator[Flask]:
+    """A site as donors meet it: limits on, CSRF on, on a database of its own."""
+    settings = settings_for(
+        own_database.config["SQLALCHEMY_DATABASE_URI"], tmp_path, ratelimit_enabled=True
+    )
+    application = create_app(settings)
+    with application.app_context():
+        application.test_client_class = Browser
+        yield application
+        db.session.remove()
+        db.engine.dispose()
+    limiter.enabled = False  # the limiter is one for all applications of a test run

@@ -1,0 +1,98 @@
+"""How ``make run`` starts: clear refusals, and nothing left behind by a run that was killed."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from local import processes, run
+from local.stack import Stack
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "８０００", "80 80", ""])
+def test_a_port_that_is_none_is_named(
+    port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PORT", port)
+
+    assert run.main() == 1
+    assert "PORT" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "var").write_text("a file where a folder should be")
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+
+    assert run.main() == 1
+    assert "must be writable" in capsys.readouterr().err
+
+
+def test_what_a_killed_run_left_behind_is_ended(tmp_path: Path) -> None:
+    """A child's child does not hear that its grandparent died, and may hold the port."""
+    sleeper = "import time; time.sleep(60)"
+    script = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {sleeper!r}])"
+    leader = processes.spawn([sys.executable, "-c", script])
+    assert processes.wait_for(lambda: len(processes.pids_in_groups([leader.pid])) == 2, 10)
+    os.kill(leader.pid, signal.SIGKILL)
+    leader.wait()
+    (tmp_path / "groups.json").write_text(json.dumps([leader.pid]))
+    assert len(processes.pids_in_groups([leader.pid])) == 1
+
+    Stack(tmp_path)._end_leftovers()
+
+    assert [p for p in processes.pids_in_groups([leader.pid]) if processes.is_alive(p)] == []
+
+
+def test_a_number_that_came_to_belong_to_another_program_is_left_alone(tmp_path: Path) -> None:
+    other = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    (tmp_path / "groups.json").write_text(json.dumps([other.pid]))
+    try:
+        Stack(tmp_path)._end_leftovers()
+        time.sleep(0.1)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_a_list_of_leftovers_that_is_garbage_is_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "groups.json").write_text("{")
+
+    Stack(tmp_path)._end_leftovers()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8139"),
+        ("0.0.0.0", "http://127.0.0.1:8139"),  # noqa: S104  asked for, not chosen
+        ("::1", "http://[::1]:8139"),
+    ],
+)
+def test_the_address_shown_can_be_opened(tmp_path: Path, host: str, address: str) -> None:
+    stack = Stack(tmp_path, host=host, port=8139)
+
+    assert stack.base_url == address
+    assert address.removeprefix("http://") in stack._hosts()
+
+
+def test_served_to_all_it_answers_to_the_names_of_this_machine(tmp_path: Path) -> None:
+    hosts = Stack(tmp_path, host="0.0.0.0", port=8139)._hosts()  # noqa: S104  asked for, not chosen
+
+    assert set(processes.own_names()) <= set(hosts)
+    only_here = set(Stack(tmp_path, port=8139)._hosts())
+    assert only_here == {f"{n}{p}" for n in ("localhost", "127.0.0.1") for p in ("", ":8139")}
+
+
+def test_the_secret_is_for_its_owner_only(tmp_path: Path) -> None:
+    Stack(tmp_path)._secret()
+
+    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
