@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 import config
 from fundraising import clock, create_app, schema
 from fundraising.database import BoundSession, db
+from fundraising.extensions import limiter
 from local import translations
 from local.postgres import DATABASE, FAST_FOR_TESTS, OWNER, Postgres
 from tests import factories
@@ -109,6 +110,13 @@ def app(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield application
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def limits_of_one_test() -> Iterator[None]:
+    """The limiter is one for all applications of a process: what a test turns on is off for the next."""
+    yield
+    limiter.enabled = False
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from flask import Flask
 from fundraising import create_app
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
-from fundraising.extensions import limiter
 from fundraising.payments.providers.base import Instruction, OrderRequest, PayKind
 from tests.conftest import Browser, settings_for
 from tests.factories import Make
@@ -50,4 +49,3 @@ def guarded(own_database: Flask, tmp_path: Path) -> Iterator[Flask]:
         yield application
         db.session.remove()
         db.engine.dispose()
-    limiter.enabled = False  # the limiter is one for all applications of a test run

@@ -24,7 +24,7 @@ GOOD: dict[str, Any] = {
     "public_url": "https://give.example.org",
     "secret_key": SECRET,
 }
-PAYS = {"wechatpay_mchid": "1900000001", "wechatpay_apiv3_key": "k" * 32}
+PAYS: dict[str, Any] = {"wechatpay_mchid": "1900000001", "wechatpay_apiv3_key": "k" * 32}
 
 
 def test_good_settings_are_accepted() -> None:

@@ -8,7 +8,6 @@ from flask import Flask
 
 from fundraising import create_app
 from fundraising.database import db
-from fundraising.extensions import limiter
 from local.processes import free_port
 from tests import wechat
 from tests.conftest import settings_for
@@ -31,7 +30,6 @@ def without_redis(own_database: Flask, tmp_path: Path) -> Iterator[Flask]:
         yield application
         db.session.remove()
         db.engine.dispose()
-    limiter.enabled = False  # the limiter is one for all applications of a test run
 
 
 def test_pages_without_a_limit_of_their_own_have_none_without_redis(without_redis: Flask) -> None:
