@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     schema.upgrade(server.url(OWNER), server.url())
     yield server
     server.stop()
+
+
+@contextmanager
+def serving(settings: config.Settings) -> Iterator[Flask]:
+    """An application of its own beside the test's, which gives its connections back."""
+    application = create_app(settings)
+    application.test_client_class = Browser
+    with application.app_context():
+        yield application
+        db.session.remove()
+        db.engine.dispose()
 
 
 def settings_for(database_url: str, folder: Path, **more: Any) -> config.Settings:

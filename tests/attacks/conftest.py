@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from fundraising import create_app
 from fundraising.campaigns.models import Campaign
-from fundraising.database import db
 from fundraising.payments.providers.base import Instruction, OrderRequest, PayKind
-from tests.conftest import Browser, settings_for
+from tests.conftest import serving, settings_for
 from tests.factories import Make
 from tests.wechat import MCHID
 
@@ -43,9 +41,5 @@ def guarded(own_database: Flask, tmp_path: Path) -> Iterator[Flask]:
     settings = settings_for(
         own_database.config["SQLALCHEMY_DATABASE_URI"], tmp_path, ratelimit_enabled=True
     )
-    application = create_app(settings)
-    with application.app_context():
-        application.test_client_class = Browser
+    with serving(settings) as application:
         yield application
-        db.session.remove()
-        db.engine.dispose()

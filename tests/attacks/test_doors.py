@@ -14,7 +14,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from fundraising import create_app
 from fundraising.accounts.models import User
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
@@ -23,7 +22,7 @@ from fundraising.giving import settlement
 from fundraising.giving.models import Gift
 from fundraising.mail.models import Letter
 from fundraising.mail.service import _open
-from tests.conftest import settings_for
+from tests.conftest import serving, settings_for
 from tests.fixtures import PASSWORD
 from tests.giving.test_pages import post
 from tests.giving.test_settlement import paid
@@ -264,29 +263,31 @@ def test_a_provider_may_send_its_notice_from_anywhere(client: FlaskClient) -> No
     assert client.post("/api/v1/checkout", json={}, headers=headers).status_code == 422
 
 
-def test_forms_of_secret_pages_work_over_https(
-    own_database: Flask, tmp_path: Path, session: Session
-) -> None:
+def test_forms_of_secret_pages_work_over_https(own_database: Flask, tmp_path: Path) -> None:
     """Their pages hide their address from other sites, so the browser sends an origin and no referrer."""
     settings = settings_for(
         own_database.config["SQLALCHEMY_DATABASE_URI"], tmp_path, public_url="https://localhost"
     )
-    browser = create_app(settings).test_client()
-    found = re.search(
-        r'name="csrf_token"[^>]*value="([^"]+)"',
-        browser.get("/find", base_url="https://localhost").text,
-    )
-    assert found is not None
-    values = {
-        "number": "X" * 24,
-        "amount": "1",
-        "email": "a@example.org",
-        "csrf_token": found.group(1),
-    }
+    with serving(settings) as site:
+        browser = site.test_client()
+        found = re.search(
+            r'name="csrf_token"[^>]*value="([^"]+)"',
+            browser.get("/find", base_url="https://localhost").text,
+        )
+        assert found is not None
+        values = {
+            "number": "X" * 24,
+            "amount": "1",
+            "email": "a@example.org",
+            "csrf_token": found.group(1),
+        }
 
-    answer = browser.post(
-        "/find", data=values, base_url="https://localhost", headers={"Origin": "https://localhost"}
-    )
+        answer = browser.post(
+            "/find",
+            data=values,
+            base_url="https://localhost",
+            headers={"Origin": "https://localhost"},
+        )
 
     assert answer.status_code == 303
 

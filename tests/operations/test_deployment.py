@@ -12,9 +12,8 @@ from flask import Flask
 from pydantic import ValidationError
 
 from config import Settings
-from fundraising import create_app
 from fundraising.outbox.kinds import Queue
-from tests.conftest import settings_for
+from tests.conftest import serving, settings_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -84,17 +83,18 @@ def test_production_keeps_its_cookies_and_its_visitors_on_https(
         trusted_hosts="",
         ratelimit_enabled=True,
     )
-    browser = create_app(settings).test_client()
+    with serving(settings) as site:
+        browser = site.test_client()
 
-    answer = browser.get("/staff/login?lang=en", base_url="https://give.example.org")
-    cookies = answer.headers.getlist("Set-Cookie")
+        answer = browser.get("/staff/login?lang=en", base_url="https://give.example.org")
+        cookies = answer.headers.getlist("Set-Cookie")
 
-    assert answer.status_code == 200
-    assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
-    assert any(cookie.startswith("__Host-session=") for cookie in cookies)
-    for cookie in cookies:
-        assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
-    assert browser.get("/", base_url="https://other.example.org").status_code == 400
+        assert answer.status_code == 200
+        assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+        assert any(cookie.startswith("__Host-session=") for cookie in cookies)
+        for cookie in cookies:
+            assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+        assert browser.get("/", base_url="https://other.example.org").status_code == 400
 
 
 # ---------------------------------------------------------------------- files beside the code
