@@ -29,6 +29,7 @@ BLUEPRINTS = (
     "giving.mine_routes",
     "giving.desk_routes",
     "giving.counter.routes",
+    "giving.money_routes",
     "receipts.routes",
     "reports.routes",
     "api.routes",

@@ -1,7 +1,7 @@
 """What is done for each kind of work, and what counts as waiting work for each queue."""
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from time import monotonic
 
 import structlog
@@ -28,10 +28,18 @@ NOON = 12
 BUDGET = timedelta(seconds=5)
 log = structlog.get_logger(__name__)
 
+
+def _reconcile_day(work: Claimed) -> None:
+    """Reconcile the day that somebody asked for."""
+    day = date.fromisoformat(work.payload["day"])
+    reconciling.run(payments.provider(work.payload["provider"]), day)
+
+
 HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
     Kind.ISSUE_RECEIPT: receipts.handle,
     Kind.ISSUE_PERIOD_RECEIPT: receipts.handle_period,
     Kind.FOLLOW_REFUND: receipts.follow_refund,
+    Kind.RECONCILE: _reconcile_day,
     Kind.SEND_MAIL: mail.deliver,
 }
 

@@ -13,20 +13,17 @@ from wtforms.validators import InputRequired
 
 from fundraising.access import staff_may
 from fundraising.accounts import nav
-from fundraising.accounts import service as accounts
 from fundraising.accounts.nav import Card
-from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError, Invalid
 from fundraising.files import service as files
 from fundraising.funds import queries as funds
-from fundraising.giving import imports, queries, service
+from fundraising.giving import imports, queries, refunds, service
 from fundraising.giving.models import Gift, GiftImport, MessageState
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger.models import JournalEntry
-from fundraising.payments import reviews as review_desk
 from fundraising.payments import service as payments
 from fundraising.payments.models import ProviderFact
 
@@ -79,6 +76,8 @@ def order(ref: str) -> ResponseReturnValue:
         facts=facts,
         entries=list(db.session.execute(booked).scalars()),
         trace=funds.trace(gift.id),
+        refunds=refunds.of_gift(gift),
+        payment=refunds.payment_of(gift),
     )
 
 
@@ -148,28 +147,6 @@ def apply_import() -> ResponseReturnValue:
     return redirect(url_for(".imports"), 303)
 
 
-@bp.get("/reviews")
-@staff_may("finance.post")
-def reviews() -> ResponseReturnValue:
-    """Show money that does not fit its order, with its owner."""
-    found = review_desk.open_reviews()
-    names = accounts.names_of({r.owner_id for r in found if r.owner_id})
-    return render_template("giving/desk_reviews.html", reviews=found, names=names)
-
-
-@bp.post("/reviews/<uuid:review_id>")
-@staff_may("finance.post")
-def decide_review(review_id: UUID) -> ResponseReturnValue:
-    """Take a review, or close it with a note."""
-    with transaction():
-        if "take" in request.form:
-            review_desk.take(review_id, current_user.id)
-            audit.record("review.taken", f"review:{review_id}", current_user.id, {})
-        else:
-            review_desk.close(review_id, current_user.id, request.form.get("note", ""))
-    return redirect(url_for(".reviews"), 303)
-
-
 def _messages_card() -> Card:
     query = select(func.count()).select_from(Gift)
     query = query.where(Gift.message_state == MessageState.PENDING, Gift.paid_at.is_not(None))
@@ -178,11 +155,4 @@ def _messages_card() -> Card:
     )
 
 
-def _reviews_card() -> Card:
-    return Card(
-        _l("Money to look into"), review_desk.count_open(), "gift_desk.reviews", is_urgent=True
-    )
-
-
 nav.register_card("campaign.edit", _messages_card)
-nav.register_card("finance.post", _reviews_card)

@@ -189,3 +189,12 @@ class DisplayForm(FlaskForm):
         ],
     )
     name = StringField(_l("Name"))
+
+
+class RefundForm(FlaskForm):
+    """Money to go back to where it came from, and why."""
+
+    amount = StringField(_l("Amount in yuan"), [InputRequired(_l("Please fill this in."))])
+    reason = StringField(
+        _l("Why"), [InputRequired(_l("Write why the money goes back.")), Length(max=80)]
+    )

@@ -4,7 +4,7 @@ Rules: to the original payment only, never more than is left of it, two people a
 something outside forbids it (a fiscal e-receipt that is still out): such reasons register themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from uuid import UUID
 
 from flask import current_app
@@ -185,6 +185,13 @@ def gifts_of(found: list[Refund]) -> dict[UUID, Gift]:
         .where(Refund.id.in_([refund.id for refund in found]))
     )
     return {row.id: row.Gift for row in db.session.execute(query)}
+
+
+def gifts_of_attempts(attempt_ids: Set[UUID]) -> dict[UUID, Gift]:
+    """Return the gift behind each attempt, by the attempt's id."""
+    query = select(Attempt.id, Gift).join(Gift, Gift.id == Attempt.order_id)
+    rows = db.session.execute(query.where(Attempt.id.in_(attempt_ids)))
+    return {row.id: row.Gift for row in rows}
 
 
 def _pass_gates(gift_id: UUID) -> None:

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     ISSUE_RECEIPT = "receipts.issue"
     ISSUE_PERIOD_RECEIPT = "receipts.issue_period"
     FOLLOW_REFUND = "receipts.follow_refund"
+    RECONCILE = "payments.reconcile"
     SEND_MAIL = "mail.send"
 
 
@@ -25,5 +26,6 @@ QUEUE_OF = {
     Kind.ISSUE_RECEIPT: Queue.RECEIPTS,
     Kind.ISSUE_PERIOD_RECEIPT: Queue.RECEIPTS,
     Kind.FOLLOW_REFUND: Queue.RECEIPTS,
+    Kind.RECONCILE: Queue.MAINTENANCE,
     Kind.SEND_MAIL: Queue.MAIL,
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import select, text
@@ -15,6 +16,7 @@ from sqlalchemy import select, text
 from fundraising import clock
 from fundraising.audit import service as audit
 from fundraising.database import db, transaction
+from fundraising.errors import NotFound
 from fundraising.money import Money
 from fundraising.payments import bills, comparing, refunds
 from fundraising.payments.differences import Found, keep_differences
@@ -93,6 +95,22 @@ def find(provider: str, account: str, day: date) -> Reconciliation | None:
         Reconciliation.day == day,
     )
     return db.session.execute(query).scalar_one_or_none()
+
+
+def find_day(provider: str, day: date) -> Reconciliation | None:
+    """Return the day of a channel, of whichever account; None when it never ran."""
+    query = select(Reconciliation).where(
+        Reconciliation.provider == provider, Reconciliation.day == day
+    )
+    return db.session.execute(query.order_by(Reconciliation.account).limit(1)).scalar_one_or_none()
+
+
+def get(reconciliation_id: UUID) -> Reconciliation:
+    """Return a day by its id. Raises NotFound."""
+    found = db.session.get(Reconciliation, reconciliation_id)
+    if found is None:
+        raise NotFound
+    return found
 
 
 def days(limit: int = 60) -> list[Reconciliation]:

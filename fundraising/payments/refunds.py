@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from fundraising import clock
 from fundraising.audit import service as audit
@@ -373,6 +373,12 @@ def waiting(limit: int = 100) -> list[Refund]:
     over = (RefundStage.SUCCEEDED, RefundStage.FAILED, RefundStage.CANCELLED)
     query = select(Refund).where(Refund.state.not_in(over)).order_by(Refund.created_at).limit(limit)
     return list(db.session.execute(query).scalars())
+
+
+def count_proposed() -> int:
+    """Return how many refunds wait for a second person."""
+    query = select(func.count()).select_from(Refund).where(Refund.state == RefundStage.PROPOSED)
+    return db.session.execute(query).scalar_one()
 
 
 def finished(limit: int = 50) -> list[Refund]:

@@ -16,6 +16,8 @@ KINDS: dict[str, Any] = {
     EntryKind.SUSPENSE_RECEIVED: _l("Received, to be looked into"),
     EntryKind.SUSPENSE_RESOLVED: _l("Looked into and placed"),
     EntryKind.REFUND: _l("Refund"),
+    EntryKind.REFUND_COVERED: _l("Refund covered by the chapter"),
+    EntryKind.MONEY_RETURNED: _l("Money returned to us"),
     EntryKind.FEE_CHARGED: _l("Fee charged"),
     EntryKind.PAYOUT_RECEIVED: _l("Paid out to the bank"),
     EntryKind.CASH_DEPOSITED: _l("Cash or cheque credited by the bank"),
@@ -33,7 +35,12 @@ ACCOUNT_TYPES: dict[str, Any] = {
     AccountType.INCOME: _l("Income"),
     AccountType.EXPENSE: _l("Expenses"),
 }
-CHANNELS: dict[str, Any] = {"wechatpay": _l("WeChat Pay"), "gongyibao": _l("Gongyibao")}
+CHANNELS: dict[str, Any] = {
+    "wechatpay": _l("WeChat Pay"),
+    "alipay": _l("Alipay"),
+    "stripe": _l("Card (Stripe)"),
+    "gongyibao": _l("Gongyibao"),
+}
 GIVEN: dict[str, Any] = {"cash": _l("Cash"), "cheque": _l("Cheque")}
 DEPOSITS: dict[str, Any] = {"cash": _l("Cash on hand"), "cheque": _l("Cheques in collection")}
 GIFT_STATES: dict[str, Any] = {

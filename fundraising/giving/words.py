@@ -1,0 +1,89 @@
+"""How states of money are called on staff pages."""
+
+from typing import Any
+
+from fundraising.i18n import lazy_gettext as _l
+from fundraising.payments.models import DifferenceKind, RefundStage, ReviewKind
+
+REVIEWS: dict[str, Any] = {
+    ReviewKind.MISMATCH: _l("Amount or currency differs from the order"),
+    ReviewKind.ORPHAN: _l("Money for an order we do not know"),
+    ReviewKind.DUPLICATE: _l("An order was paid twice"),
+    ReviewKind.PAID_AFTER_CLOSE: _l("Paid after the order had ended"),
+    ReviewKind.EXTERNAL_REFUND: _l("Refunded at the provider, not by us"),
+    ReviewKind.REFUND_EXCESS: _l("More went back than the payment holds"),
+    ReviewKind.REFUND_UNCOVERED: _l("A refund that its fund can no longer give"),
+    ReviewKind.REFUND_STUCK: _l("A refund that the payer's account does not take"),
+    ReviewKind.REFUND_FAILED: _l("A refund that failed"),
+    ReviewKind.MONEY_RETURNED: _l("Money that came back after a refund or dispute"),
+    ReviewKind.UNPARSABLE: _l("A notice that makes no sense"),
+    ReviewKind.UNKNOWN_EVENT: _l("An event we do not know"),
+}
+STAGES: dict[str, Any] = {
+    RefundStage.PROPOSED: _l("Waits for a second person"),
+    RefundStage.APPROVED: _l("Approved, being sent"),
+    RefundStage.SUBMITTED: _l("On its way"),
+    RefundStage.STUCK: _l("Stuck at the provider"),
+    RefundStage.SUCCEEDED: _l("Refunded"),
+    RefundStage.FAILED: _l("Failed"),
+    RefundStage.CANCELLED: _l("Given up"),
+}
+STAGE_BADGES = {
+    RefundStage.PROPOSED: "wait",
+    RefundStage.APPROVED: "wait",
+    RefundStage.SUBMITTED: "wait",
+    RefundStage.STUCK: "bad",
+    RefundStage.SUCCEEDED: "ok",
+    RefundStage.FAILED: "bad",
+}
+DIFFERENCES: dict[str, Any] = {
+    DifferenceKind.ORPHAN: _l("On the bill, for an order we do not know"),
+    DifferenceKind.OURS_ONLY: _l("In our books, not on the bill"),
+    DifferenceKind.AMOUNT: _l("Another amount"),
+    DifferenceKind.REFUND_ONLY_BILL: _l("A refund only the bill knows"),
+    DifferenceKind.REFUND_ONLY_OURS: _l("A refund only we know"),
+    DifferenceKind.DUPLICATE_LINE: _l("The same line twice"),
+    DifferenceKind.FEE_UNPLACED: _l("A fee that no fund could bear"),
+    DifferenceKind.PAYOUT_NOT_AT_BANK: _l("Paid out, not yet on the bank's statement"),
+    DifferenceKind.BILL_CHANGED: _l("The bill was changed afterwards"),
+    DifferenceKind.BILL_BROKEN: _l("The bill cannot be trusted"),
+    DifferenceKind.BILL_MISSING: _l("The bill is missing"),
+    DifferenceKind.UNKNOWN_MOVEMENT: _l("A movement we cannot name"),
+}
+DETAILS: dict[str, Any] = {
+    "asked_fen": _l("Asked for"),
+    "received_fen": _l("Received"),
+    "amount_fen": _l("Amount"),
+    "trade_fen": _l("On the trade bill"),
+    "flow_fen": _l("On the fund-flow bill"),
+    "merchant_ref": _l("Order number"),
+    "order": _l("Order number"),
+    "ref": _l("The provider's number"),
+    "refund_no": _l("Refund number"),
+    "currency": _l("Currency"),
+    "reason": _l("Reason"),
+    "bill": _l("Bill"),
+    "lines": _l("Lines"),
+    "notice": _l("Notice"),
+}
+DAY_STATES: dict[str, Any] = {
+    "waiting": _l("Waiting for the bill"),
+    "balanced": _l("Balanced"),
+    "differences": _l("Differences"),
+}
+SUMS: dict[str, Any] = {
+    "bill_gifts": _l("Payments on the bill"),
+    "our_gifts": _l("Payments in our books"),
+    "bill_paid_fen": _l("Received by the bill"),
+    "our_paid_fen": _l("Received by our books"),
+    "bill_refunded_fen": _l("Refunded by the bill"),
+    "our_refunded_fen": _l("Refunded by our books"),
+    "fees_fen": _l("Fees on the bill"),
+    "fees_booked_fen": _l("Fees booked"),
+    "payout_fen": _l("Paid out to the bank"),
+}
+
+
+def of(table: dict[str, Any], name: str) -> str:
+    """Return the word for a name, or the name itself where none stands."""
+    return str(table.get(name, name))
