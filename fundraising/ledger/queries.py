@@ -125,6 +125,11 @@ def entry(entry_id: UUID) -> JournalEntry:
     return found
 
 
+def find_key(key: str) -> JournalEntry | None:
+    """Return the entry of a cause, None when it is not booked."""
+    return db.session.execute(select(JournalEntry).filter_by(key=key)).scalar_one_or_none()
+
+
 def find_voucher(number: str) -> JournalEntry | None:
     """Return the entry with a voucher number such as ``2024-05-00017``, None when there is none."""
     period, _, voucher_no = number.strip().rpartition("-")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from fundraising import clock
 from fundraising.audit import service as audit
@@ -192,8 +192,36 @@ def link(line: BankLine, entry_id: UUID, actor_id: UUID | None) -> None:
     audit.record("bank.linked", f"bank:{line.serial}", actor_id, {"entry": str(entry_id)})
 
 
+def record_fee(
+    fund_id: UUID, provider: str, amount: Money, reference: str, at: datetime, actor_id: UUID
+) -> UUID:
+    """Book a fee that a person read on a provider's settlement; its number there is what makes it once.
+
+    Raises:
+        NotWaiting: more than what waits at that provider.
+        KeyReused, FundOverspent: as for ``book_fee``.
+    """
+    account = chart.clearing(provider)
+    _one_at_a_time(account)
+    key = f"{provider}:{reference}"
+    is_known = books.find_key(f"fee:{key}") is not None
+    if not is_known and books.balance(account).minor < amount.minor:
+        raise NotWaiting(account=account)
+    entry_id = book_fee(fund_id, provider, amount, key, at, FEE_TITLE, actor=f"staff:{actor_id}")
+    if not is_known:
+        audit.record("fee.booked", f"fee:{key}", actor_id, {"entry": str(entry_id)})
+    return entry_id
+
+
 def book_fee(
-    fund_id: UUID, provider: str, amount: Money, key: str, at: datetime, title: Text2
+    fund_id: UUID,
+    provider: str,
+    amount: Money,
+    key: str,
+    at: datetime,
+    title: Text2,
+    *,
+    actor: str = "system",
 ) -> UUID:
     """Book what a provider or platform kept, on its own line, and draw it from the fund. Once per key.
 
@@ -207,6 +235,7 @@ def book_fee(
         at,
         (debit(chart.FUNDRAISING_COST, amount, fund_id), credit(chart.clearing(provider), amount)),
         fund_id=fund_id,
+        actor=actor,
     )
     posted = ledger.post_many([entry])
     if posted.new_keys:
@@ -236,6 +265,23 @@ def unmatched(limit: int = 100) -> list[BankLine]:
         .limit(limit)
     )
     return list(db.session.execute(query).scalars())
+
+
+def booked(limit: int = 100) -> list[tuple[BankLine, JournalEntry]]:
+    """Return the lines that are booked with their entries, the latest first."""
+    query = (
+        select(BankLine, JournalEntry)
+        .join(JournalEntry, JournalEntry.id == BankLine.entry_id)
+        .order_by(BankLine.booked_at.desc(), BankLine.serial.desc())
+        .limit(limit)
+    )
+    return [(line, entry) for line, entry in db.session.execute(query)]
+
+
+def count_unmatched() -> int:
+    """Return how many lines wait for their entry."""
+    query = select(func.count()).select_from(BankLine).where(BankLine.entry_id.is_(None))
+    return db.session.execute(query).scalar_one()
 
 
 def candidates(lines: Sequence[BankLine]) -> dict[UUID, list[JournalEntry]]:

@@ -17,20 +17,25 @@ from flask_login import current_user
 
 from fundraising import clock
 from fundraising.access import staff_may
+from fundraising.accounts import nav
+from fundraising.accounts.nav import Card
 from fundraising.audit import queries as audit_queries
 from fundraising.audit import service as audit
 from fundraising.database import transaction
 from fundraising.errors import DomainError, Invalid
 from fundraising.funds import queries as funds
 from fundraising.i18n import gettext as _
+from fundraising.i18n import lazy_gettext as _l
+from fundraising.i18n import pick
 from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
+from fundraising.money import Money
 from fundraising.payments import statements
 from fundraising.payments.models import BankLine
 from fundraising.reports import exports, queries, words
 from fundraising.reports.exports import Export
-from fundraising.reports.forms import StatementForm
+from fundraising.reports.forms import FeeForm, StatementForm
 
 bp = Blueprint("reports", __name__, url_prefix="/staff")
 MAY_SEE, MAY_POST, MAY_SEE_GIFTS = "finance.view", "finance.post", "gift.view"
@@ -124,8 +129,10 @@ def voucher(entry_id: UUID) -> ResponseReturnValue:
 @bp.get("/finance/bank")
 @staff_may(MAY_POST)
 def bank() -> ResponseReturnValue:
-    """List lines of bank statements that wait for their entry."""
-    return _bank_page(StatementForm())
+    """List lines of bank statements that wait for their entry, or those that have it."""
+    if "booked" in request.args:
+        return render_template("reports/bank_booked.html", booked=statements.booked())
+    return _bank_page(StatementForm(formdata=None))
 
 
 @bp.post("/finance/bank")
@@ -171,6 +178,33 @@ def book_line(line_id: UUID) -> ResponseReturnValue:
     except DomainError as refused:
         flash(str(refused.message), "error")
     return redirect(url_for(".bank"), 303)
+
+
+@bp.route("/finance/fees", methods=["GET", "POST"])
+@staff_may(MAY_POST)
+def fee() -> ResponseReturnValue:
+    """Book what a platform or provider kept, from its settlement; the fund that took the gifts bears it."""
+    form = FeeForm(data=None if request.method == "POST" else {"kept_on": clock.today()})
+    form.fund.choices = [(str(fund.id), pick(fund.name)) for fund in funds.list_funds()]
+    status = UNPROCESSABLE
+    if form.validate_on_submit():
+        try:
+            with transaction():
+                entry_id = statements.record_fee(
+                    UUID(form.fund.data),
+                    form.provider.data,
+                    form.money(),
+                    form.reference.data or "",
+                    form.at(),
+                    current_user.id,
+                )
+            flash(_("The fee is booked."), "ok")
+            return redirect(url_for(".voucher", entry_id=entry_id), 303)
+        except DomainError as refused:
+            form.amount.errors = [str(refused.message)]
+            status = int(refused.status)
+    page = render_template("reports/fee.html", form=form, balances=_waiting_balances())
+    return page, status if request.method == "POST" else 200
 
 
 @bp.get("/exports/ledger.csv")
@@ -223,9 +257,13 @@ def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
         problems=problems or [],
         lines=lines,
         candidates=statements.candidates(lines),
-        balances={name: books.balance(chart.clearing(name)) for name in words.CHANNELS},
+        balances=_waiting_balances(),
         deposits={name: books.balance(chart.clearing(name)) for name in words.DEPOSITS},
     )
+
+
+def _waiting_balances() -> dict[str, Money]:
+    return {name: books.balance(chart.clearing(name)) for name in words.CHANNELS}
 
 
 def _download(name: str, export: Export) -> Response:
@@ -244,3 +282,10 @@ def _uuid(text: str | None) -> UUID | None:
         return UUID(text) if text else None
     except ValueError:
         raise Invalid from None
+
+
+def _lines_card() -> Card:
+    return Card(_l("Bank lines without a voucher"), statements.count_unmatched(), "reports.bank")
+
+
+nav.register_card(MAY_POST, _lines_card)
