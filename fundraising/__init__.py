@@ -32,11 +32,13 @@ BLUEPRINTS = (
     "giving.money_routes",
     "receipts.routes",
     "reports.routes",
+    "reports.bank_routes",
     "api.routes",
     "web.routes",
     "web.health",
 )
 CHECKS = (
+    "payments.checks",
     "funds.checks",
     "procurement.checks",
     "equipment.checks",

@@ -23,9 +23,14 @@ from fundraising.database import db, transaction
 from fundraising.demo import load as demo_load
 from fundraising.equipment import county_map
 from fundraising.errors import DomainError
-from fundraising.giving import imports, reconciling
+from fundraising.giving import imports, reconciling, transfers
 from fundraising.ledger import checks
-from fundraising.payments import reconciliation, statements
+from fundraising.payments import (
+    reconciliation,
+    statement_files,
+    statement_import,
+    statements,
+)
 from fundraising.payments import service as payments
 
 
@@ -191,12 +196,29 @@ def _campaign(slug: str) -> Campaign:
 
 @import_.command("bank")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--account", default="main", help="Number or name of the bank account.")
-def import_bank(file: Path, account: str) -> None:
-    """Take over a bank statement (CSV); importing it again changes nothing."""
-    with application(), transaction():
-        taken = statements.import_csv(account, file.read_bytes())
-    click.echo(f"new: {taken.new_count}\nknown: {taken.known_count}")
+@click.option(
+    "--account", default="", help="Number or name of the bank account; else BANK_ACCOUNT_NUMBER."
+)
+@click.option("--mapping", default="", help="Name of a saved mapping of columns, for CSV.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen and keep nothing.")
+def import_bank(file: Path, account: str, mapping: str, dry_run: bool) -> None:  # noqa: FBT001
+    """Take over a bank statement (camt.053 or CSV); importing it again changes nothing."""
+    with application() as settings:
+        number = statement_import.normal_account(account or settings.bank_account_number or "main")
+        with file.open("rb") as opened:
+            data = opened.read(statement_files.MAX_BYTES + 1)
+        read = statement_import.read(number, data, mapping)
+        statements.require_whole(read)
+        planned = statement_import.plan(number, read)
+        taken = None
+        if not dry_run:
+            with transaction():
+                taken = transfers.take_over(number, read.lines)
+    click.echo(f"new: {len(planned.new)}\nknown: {len(planned.known)}")
+    click.echo(
+        f"changed: {len(planned.changed)}" if taken is None else f"gifts: {taken.settled_count}"
+    )
+    sys.exit(1 if planned.changed else 0)
 
 
 @main.group("demo")

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
@@ -69,6 +69,11 @@ class Attempt(Base):
             name="refund_within",
         ),
         Index("ix_payment_attempt_order", "order_id"),
+        Index(
+            "ix_payment_attempt_transfers",
+            "created_at",
+            postgresql_where=text("provider = 'bank' AND state <> 'paid'"),
+        ),
         Index(
             "ix_payment_attempt_query_due",
             "query_due_at",
@@ -185,10 +190,19 @@ class Review(Base):
 
 
 class BankLine(Base):
-    """One line of a bank statement; importing it again changes nothing."""
+    """One line of a bank statement; importing it again changes nothing. A line has one entry, and an entry one line."""
 
     __tablename__ = "payment_bank_line"
-    __table_args__ = (UniqueConstraint("bank_account", "serial"),)
+    __table_args__ = (
+        UniqueConstraint("bank_account", "serial"),
+        UniqueConstraint("entry_id"),
+        Index(
+            "ix_payment_bank_line_open",
+            "booked_at",
+            "serial",
+            postgresql_where=text("entry_id IS NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = uuid_pk()
     bank_account: Mapped[str]
@@ -197,6 +211,9 @@ class BankLine(Base):
     amount_fen: Mapped[int] = fen()
     counterparty: Mapped[str]
     memo: Mapped[str]
+    counterparty_account: Mapped[str] = mapped_column(default="", server_default="")
+    balance_fen: Mapped[int | None] = mapped_column(BigInteger)
+    is_reversal: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     entry_id: Mapped[UUID | None] = mapped_column(ForeignKey("ledger_entry.id"))
     imported_at: Mapped[datetime] = mapped_column(default=clock.now)
 
@@ -373,3 +390,41 @@ class Difference(Base):
     explained_by: Mapped[UUID | None]
     closed_by: Mapped[UUID | None]
     closed_at: Mapped[datetime | None]
+
+
+class BankMapping(Base):
+    """What the columns of a bank's files mean, as somebody explained them; found again by the headings."""
+
+    __tablename__ = "payment_bank_mapping"
+
+    id: Mapped[UUID] = uuid_pk()
+    name: Mapped[str] = mapped_column(unique=True)
+    signature: Mapped[str] = mapped_column(unique=True)
+    headings: Mapped[list[str]] = mapped_column(JSONB)
+    columns: Mapped[dict[str, Any]]
+    saved_by: Mapped[UUID | None]
+    saved_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+
+class BankFile(Base):
+    """A statement file that was brought: looked at first, then taken over. Its bytes go, its hash stays."""
+
+    __tablename__ = "payment_bank_file"
+    __table_args__ = (
+        Index(
+            "ix_payment_bank_file_waiting",
+            "uploaded_at",
+            postgresql_where=text("data IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    bank_account: Mapped[str]
+    filename: Mapped[str]
+    sha256: Mapped[str]
+    data: Mapped[bytes | None]
+    uploaded_by: Mapped[UUID | None]
+    uploaded_at: Mapped[datetime] = mapped_column(default=clock.now)
+    taken_at: Mapped[datetime | None]
+    new_count: Mapped[int | None]
+    known_count: Mapped[int | None]

@@ -26,7 +26,11 @@ from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
 from fundraising.payments import statement_files
 from fundraising.payments.models import BankLine
-from fundraising.payments.statement_files import NewBankLine, UnreadableStatement
+from fundraising.payments.statement_files import (
+    NewBankLine,
+    StatementFile,
+    UnreadableStatement,
+)
 from fundraising.references import uuid7
 
 __all__ = ["NewBankLine", "UnreadableStatement"]
@@ -76,26 +80,33 @@ def import_csv(bank_account: str, data: bytes) -> Taken:
         BankLineChanged: a known serial number comes with another amount.
     """
     file = statement_files.read(data)
+    require_whole(file)
+    return import_lines(bank_account, file.lines)
+
+
+def require_whole(file: StatementFile) -> None:
+    """Refuse a file of which one line makes no sense. Raises UnreadableStatement with the lines named."""
     if file.errors:
         first = file.errors[0]
         raise UnreadableStatement(
             _l("Line %(line)s: %(problem)s", line=first.line, problem=first.problem),
             errors=[f"{error.line}: {error.problem}" for error in file.errors],
         )
-    return import_lines(bank_account, file.lines)
 
 
 def import_lines(bank_account: str, lines: Sequence[NewBankLine]) -> Taken:
-    """Keep lines of an account, once per serial number of the bank. Importing again changes nothing.
+    """Keep lines of an account, once per serial number of the bank or key of ours. Importing again changes nothing.
 
     Raises:
         BankLineChanged: a known serial number comes with another amount, here or in the same file.
     """
     unique: dict[str, NewBankLine] = {}
-    for line in lines:
+    for line in statement_files.keyed(bank_account, lines):
         if unique.setdefault(line.serial, line).amount != line.amount:
             raise BankLineChanged(serial=line.serial)
-    rows = list(unique.values())
+    rows = sorted(
+        unique.values(), key=lambda row: row.serial
+    )  # two imports take locks in one order
     columns = {
         "account": bank_account,
         "serials": [row.serial for row in rows],
@@ -105,11 +116,13 @@ def import_lines(bank_account: str, lines: Sequence[NewBankLine]) -> Taken:
         text(
             """
             INSERT INTO payment_bank_line (id, bank_account, serial, booked_at, amount_fen, counterparty, memo,
-                                           imported_at)
-            SELECT id, :account, serial, at, fen, party, memo, :now
+                                           counterparty_account, balance_fen, is_reversal, imported_at)
+            SELECT id, :account, serial, at, fen, party, memo, party_account, balance, reversal, :now
             FROM unnest(CAST(:ids AS uuid[]), CAST(:serials AS text[]), CAST(:ats AS timestamptz[]),
-                        CAST(:fens AS bigint[]), CAST(:parties AS text[]), CAST(:memos AS text[]))
-                 AS t(id, serial, at, fen, party, memo)
+                        CAST(:fens AS bigint[]), CAST(:parties AS text[]), CAST(:memos AS text[]),
+                        CAST(:party_accounts AS text[]), CAST(:balances AS bigint[]),
+                        CAST(:reversals AS boolean[]))
+                 AS t(id, serial, at, fen, party, memo, party_account, balance, reversal)
             ON CONFLICT (bank_account, serial) DO NOTHING RETURNING id
             """
         ),
@@ -119,6 +132,9 @@ def import_lines(bank_account: str, lines: Sequence[NewBankLine]) -> Taken:
             "ats": [row.booked_at for row in rows],
             "parties": [row.counterparty for row in rows],
             "memos": [row.memo for row in rows],
+            "party_accounts": [row.counterparty_account for row in rows],
+            "balances": [row.balance.minor if row.balance is not None else None for row in rows],
+            "reversals": [row.is_reversal for row in rows],
             **columns,
         },
     )
@@ -155,7 +171,7 @@ def match_returned_cheque(line: BankLine, actor_id: UUID | None) -> UUID:
         NotWaiting: the line is no money out, or no reversed cheque of that much is open.
         AlreadyMatched: the line was booked before.
     """
-    _hold(line)
+    hold(line)
     _one_at_a_time(chart.CHEQUES)
     if line.amount_fen >= 0 or books.balance(chart.CHEQUES).minor > line.amount_fen:
         raise NotWaiting(account=chart.CHEQUES)
@@ -169,7 +185,7 @@ def book_suspense(line: BankLine, actor_id: UUID | None) -> UUID:
         NotWaiting: the line is no money in.
         AlreadyMatched: the line was booked before.
     """
-    _hold(line)
+    hold(line)
     return _book(line, EntryKind.SUSPENSE_RECEIVED, chart.SUSPENSE, actor_id)
 
 
@@ -180,7 +196,7 @@ def link(line: BankLine, entry_id: UUID, actor_id: UUID | None) -> None:
         NotWaiting: the entry moves another amount on the bank account, or has its line already.
         AlreadyMatched: the line was booked before.
     """
-    _hold(line)
+    hold(line)
     taken = select(BankLine.id).where(BankLine.entry_id == entry_id).limit(1)
     if (
         _moved(books.entry(entry_id)) != line.amount_fen
@@ -325,16 +341,18 @@ def _require_unchanged(columns: Mapping[str, object]) -> None:
         raise BankLineChanged(serial=changed.serial)
 
 
-def _hold(line: BankLine) -> None:
-    """Lock the line and require that it is not booked."""
+def hold(line: BankLine) -> BankLine:
+    """Lock the line and require that it is not booked. Raises AlreadyMatched."""
     query = (
         select(BankLine)
         .where(BankLine.id == line.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    if db.session.execute(query).scalar_one().entry_id is not None:
+    held = db.session.execute(query).scalar_one()
+    if held.entry_id is not None:
         raise AlreadyMatched
+    return held
 
 
 def _one_at_a_time(account: str) -> None:
@@ -346,7 +364,7 @@ def _one_at_a_time(account: str) -> None:
 
 def _close(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
     """Let a line close what waits in an account, never more than that."""
-    _hold(line)
+    hold(line)
     _one_at_a_time(account)
     if books.balance(account).minor < line.amount_fen:
         raise NotWaiting(account=account)

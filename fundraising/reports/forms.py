@@ -20,13 +20,13 @@ class StatementForm(FlaskForm):
     """A bank's statement and the account it is of."""
 
     account = StringField(_l("Bank account number"), [InputRequired(_l("Please fill this in."))])
-    file = FileField(_l("Statement (CSV)"), [FileRequired(_l("Choose a file first."))])
+    file = FileField(_l("Statement (CSV or camt.053)"), [FileRequired(_l("Choose a file first."))])
 
 
 class FeeForm(FlaskForm):
     """What a platform or provider kept of the gifts of one campaign."""
 
-    provider = SelectField(_l("Who kept it"), choices=list(words.CHANNELS.items()))
+    provider = SelectField(_l("Who kept it"), choices=list(words.PAID_OUT_BY.items()))
     fund = SelectField(_l("Fund that bears it"), [NEEDED])
     amount = AmountField(_l("Fee (yuan)"))
     kept_on = DateField(_l("Day of the settlement"), [NEEDED])

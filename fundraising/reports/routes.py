@@ -24,6 +24,7 @@ from fundraising.audit import service as audit
 from fundraising.database import transaction
 from fundraising.errors import DomainError, Invalid
 from fundraising.funds import queries as funds
+from fundraising.giving import transfers
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.i18n import pick
@@ -31,7 +32,7 @@ from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
-from fundraising.payments import statements
+from fundraising.payments import statement_import, statements
 from fundraising.payments.models import BankLine
 from fundraising.reports import exports, queries, words
 from fundraising.reports.exports import Export
@@ -64,7 +65,7 @@ def finance() -> ResponseReturnValue:
         checked_at=audit_queries.heartbeats().get("books"),
         watched=(
             chart.BANK,
-            *map(chart.clearing, (*words.CHANNELS, *words.DEPOSITS)),
+            *map(chart.clearing, (*words.PAID_OUT_BY, *words.DEPOSITS)),
             chart.SUSPENSE,
             chart.PAYABLE,
         ),
@@ -135,36 +136,13 @@ def bank() -> ResponseReturnValue:
     return _bank_page(StatementForm(formdata=None))
 
 
-@bp.post("/finance/bank")
-@staff_may(MAY_POST)
-def import_bank() -> ResponseReturnValue:
-    """Take over a bank statement; lines that are here already change nothing."""
-    form = StatementForm()
-    if not form.validate():
-        return _bank_page(form), UNPROCESSABLE
-    try:
-        with transaction():
-            taken = statements.import_csv(form.account.data.strip(), form.file.data.read())
-            audit.record(
-                "bank.imported",
-                "bank",
-                current_user.id,
-                {"new": taken.new_count, "known": taken.known_count},
-            )
-    except DomainError as refused:
-        form.file.errors = [str(refused.message)]
-        return _bank_page(form, refused.extra.get("errors", [])), UNPROCESSABLE
-    text = _("%(new)s new lines, %(known)s known.", new=taken.new_count, known=taken.known_count)
-    flash(text, "ok")
-    return redirect(url_for(".bank"), 303)
-
-
 @bp.post("/finance/bank/<uuid:line_id>")
 @staff_may(MAY_POST)
 def book_line(line_id: UUID) -> ResponseReturnValue:
-    """Book a bank line as a provider's payout or as money to be looked into, or tie it to its voucher."""
+    """Book a line as a provider's payout, a gift or money to be looked into, or tie it to its voucher."""
     chosen, entry_id = request.form.get("as", ""), _uuid(request.form.get("entry"))
-    is_known = chosen in (*words.CHANNELS, *words.DEPOSITS, "returned", "suspense", "voucher")
+    ways = (*words.PAID_OUT_BY, *words.DEPOSITS, "returned", "suspense", "voucher", "gift")
+    is_known = chosen in ways
     if not is_known or (chosen == "voucher") != (entry_id is not None):
         raise Invalid
     try:
@@ -172,6 +150,8 @@ def book_line(line_id: UUID) -> ResponseReturnValue:
             line = statements.get(line_id)
             if entry_id is not None:
                 statements.link(line, entry_id, current_user.id)
+            elif chosen == "gift":
+                transfers.confirm(line_id, _order(), current_user.id)
             else:
                 _book_as(line, chosen)
         flash(_("The line is booked."), "ok")
@@ -249,21 +229,28 @@ def _book_as(line: BankLine, chosen: str) -> None:
         statements.match_payout(line, chosen, current_user.id)
 
 
-def _bank_page(form: StatementForm, problems: list[str] | None = None) -> str:
+def _order() -> UUID:
+    """Return the transfer that was chosen, or whose code or order number was written."""
+    chosen = _uuid(request.form.get("attempt"))
+    return chosen or transfers.find_order(request.form.get("number", "")[:64])
+
+
+def _bank_page(form: StatementForm) -> str:
     lines = statements.unmatched()
     return render_template(
         "reports/bank.html",
         form=form,
-        problems=problems or [],
         lines=lines,
         candidates=statements.candidates(lines),
         balances=_waiting_balances(),
+        suggestions=transfers.suggest(lines),
+        mappings=statement_import.mappings(),
         deposits={name: books.balance(chart.clearing(name)) for name in words.DEPOSITS},
     )
 
 
 def _waiting_balances() -> dict[str, Money]:
-    return {name: books.balance(chart.clearing(name)) for name in words.CHANNELS}
+    return {name: books.balance(chart.clearing(name)) for name in words.PAID_OUT_BY}
 
 
 def _download(name: str, export: Export) -> Response:

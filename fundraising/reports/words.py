@@ -35,12 +35,14 @@ ACCOUNT_TYPES: dict[str, Any] = {
     AccountType.INCOME: _l("Income"),
     AccountType.EXPENSE: _l("Expenses"),
 }
-CHANNELS: dict[str, Any] = {
+PAID_OUT_BY: dict[str, Any] = {
     "wechatpay": _l("WeChat Pay"),
     "alipay": _l("Alipay"),
     "stripe": _l("Card (Stripe)"),
     "gongyibao": _l("Gongyibao"),
 }
+"""Channels where money waits until they pay it out to the bank."""
+CHANNELS: dict[str, Any] = {**PAID_OUT_BY, "bank": _l("Bank transfer")}
 GIVEN: dict[str, Any] = {"cash": _l("Cash"), "cheque": _l("Cheque")}
 DEPOSITS: dict[str, Any] = {"cash": _l("Cash on hand"), "cheque": _l("Cheques in collection")}
 GIFT_STATES: dict[str, Any] = {
