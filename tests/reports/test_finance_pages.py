@@ -228,28 +228,91 @@ def test_a_past_month_is_closed_by_finance_alone(staff_client: Staff, session: S
     assert period.closed_at is not None
 
 
-def test_a_bank_statement_is_taken_over_and_its_line_booked(
+def upload(browser: FlaskClient, data: bytes, name: str = "bank.csv") -> "tuple[int, str]":
+    """Bring a file; return the status and where it can be looked at."""
+    values = {"account": "1305", "file": (io.BytesIO(data), name)}
+    answer = browser.post("/staff/finance/bank/files", data=values)
+    return answer.status_code, answer.headers.get("Location", "")
+
+
+def test_a_bank_statement_is_looked_at_taken_over_and_its_line_booked(
     staff_client: Staff, make: Make
 ) -> None:
     make.money(make.fund().id, 1000)
     browser = staff_client("finance")
-
-    def upload(text: str) -> int:
-        file = (io.BytesIO(text.encode()), "bank.csv")
-        answer = browser.post("/staff/finance/bank", data={"account": "1305", "file": file})
-        return answer.status_code
-
-    assert browser.post("/staff/finance/bank", data={}).status_code == 422
-    assert upload("nothing") == 422
-    assert upload(STATEMENT.replace("10.00", "ten")) == 422
-    assert upload(STATEMENT) == upload(STATEMENT) == 303
+    for _ in range(2):
+        status, where = upload(browser, STATEMENT.encode())
+        assert status == 303
+        assert "S1" in browser.get(where).text
+        assert browser.post(f"{where}/take").status_code == 303
+        assert browser.get(where).status_code == 404
     line = statements.find("1305", "S1")
+
     for _ in range(2):
         answer = browser.post(f"/staff/finance/bank/{line.id}", data={"as": "wechatpay"})
         assert answer.status_code == 303
     assert browser.post(f"/staff/finance/bank/{line.id}", data={"as": "x"}).status_code == 422
     assert books.balance(chart.BANK) == Money(1000)
     assert "S1" not in browser.get("/staff/finance/bank").text
+
+
+@pytest.mark.parametrize("data", [b"nothing", b"PK\x03\x04", b"<!DOCTYPE a><a/>", b"\0"])
+def test_a_file_that_is_no_statement_is_refused_on_the_form(
+    staff_client: Staff, data: bytes
+) -> None:
+    browser = staff_client("finance")
+
+    assert upload(browser, data)[0] == 422
+    assert browser.post("/staff/finance/bank/files", data={}).status_code == 422
+    assert staff_client("auditor").post("/staff/finance/bank/files", data={}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "text", [STATEMENT.replace("10.00", "ten"), STATEMENT.replace("10.00", "11.00")]
+)
+def test_what_contradicts_or_makes_no_sense_is_shown_and_not_taken_over(
+    staff_client: Staff, text: str
+) -> None:
+    statements.import_csv("1305", STATEMENT.encode())
+    browser = staff_client("finance")
+    _, where = upload(browser, text.encode())
+
+    page = browser.get(f"{where}?lang=en").text
+    taken = browser.post(f"{where}/take")
+
+    assert "not taken over" in page
+    assert f'action="{where}/take"' not in page
+    assert taken.status_code in (303, 422)
+    assert statements.find("1305", "S1").amount_fen == 1000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
+def test_an_unknown_bank_is_explained_on_a_page_and_recognised_from_then_on(
+    staff_client: Staff, session: Session, encoding: str
+) -> None:
+    data = "日期,借贷,发生额度,付款人,留言\n20240520,贷,100.00,王芳,捐款\n".encode(encoding)
+    chosen = {
+        f"column-{n}": name
+        for n, name in enumerate(("at", "side", "amount", "counterparty", "memo"))
+    }
+    browser = staff_client("finance")
+    _, where = upload(browser, data)
+
+    assert "column-4" in browser.get(where).text
+    shown = browser.post(f"{where}/columns", data={**chosen, "do": "show"})
+    assert shown.status_code == 200
+    assert "¥100.00" in shown.text
+    refused = browser.post(f"{where}/columns", data={**chosen, "do": "save", "name": ""})
+    assert refused.status_code == 422
+    saved = browser.post(f"{where}/columns", data={**chosen, "do": "save", "name": "村镇银行"})
+    assert saved.headers["Location"] == where
+    assert browser.post(f"{where}/take").status_code == 303
+
+    _, again = upload(browser, data)
+    page = browser.get(again).text
+    assert "column-4" not in page
+    assert "王芳" in page
+    assert "村镇银行" in browser.get("/staff/finance/bank").text
 
 
 def test_money_nobody_can_place_goes_to_suspense(staff_client: Staff, session: Session) -> None:
