@@ -5,6 +5,7 @@ from fundraising.audit import models as audit
 from fundraising.campaigns import models as campaigns
 from fundraising.equipment import models as equipment
 from fundraising.files import models as files
+from fundraising.floods import models as floods
 from fundraising.funds import models as funds
 from fundraising.giving import models as giving
 from fundraising.giving.counter import models as counter
@@ -23,6 +24,7 @@ ALL = (
     counter,
     equipment,
     files,
+    floods,
     funds,
     giving,
     ledger,

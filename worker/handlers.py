@@ -10,6 +10,7 @@ from fundraising import clock
 from fundraising.audit import service as audit
 from fundraising.campaigns import service as campaigns
 from fundraising.database import db, transaction
+from fundraising.floods import service as floods
 from fundraising.giving import reconciling, settlement
 from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
@@ -132,6 +133,14 @@ def tidy() -> None:
     with transaction():
         mail.forget_old()
         inbox.purge()
+    with transaction():
+        floods.forget()
+
+
+def watch_floods() -> None:
+    """Raise an alarm where most checkouts end unpaid."""
+    with transaction():
+        floods.watch()
 
 
 def plan_receipts() -> None:

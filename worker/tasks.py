@@ -83,6 +83,13 @@ def plan_receipts() -> None:
         handlers.plan_receipts()
 
 
+@_task("maintenance.watch_floods", Queue.MAINTENANCE)
+def watch_floods() -> None:
+    """Look whether checkouts are being paid."""
+    with flask_app.app_context():
+        handlers.watch_floods()
+
+
 RING = {
     Queue.MONEY: drain_money,
     Queue.RECEIPTS: drain_receipts,

@@ -100,6 +100,16 @@ def _checkout() -> dict[str, Any]:
         "email": {"type": "string"},
         "openid": {"type": "string", "description": "wechatpay.jsapi only"},
         "idempotency_key": {"type": "string", "minLength": 16, "maxLength": 80},
+        "challenge": {
+            "type": "object",
+            "description": "answer to a 429 with code challenge: its token, and number n with "
+            "sha256(nonce + ':' + n) = target, or the answer to the question; holds once",
+            "properties": {
+                "token": {"type": "string"},
+                "number": {"type": "integer"},
+                "answer": {"type": "integer"},
+            },
+        },
     }
     schema = {
         "type": "object",

@@ -17,7 +17,6 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy.exc import IntegrityError
 
 from config import Settings
 from fundraising import clock, references
@@ -28,7 +27,10 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError
 from fundraising.extensions import limiter
-from fundraising.giving import people, queries, service, ways
+from fundraising.floods.errors import PuzzleWanted
+from fundraising.floods.puzzles import Solution
+from fundraising.floods.service import Visit
+from fundraising.giving import entrance, people, queries, ways
 from fundraising.giving.errors import IdempotencyConflict
 from fundraising.giving.forms import DonateForm
 from fundraising.giving.models import Display, Gift
@@ -51,16 +53,48 @@ from fundraising.qr import data_uri
 bp = Blueprint("giving", __name__)
 UNPAID_KEPT = 5
 CHECKOUTS = "40 per minute; 400 per hour"
-CROWD = "300 per minute; 5000 per hour"
-"""What one address may do in all: new cookies are free, and a whole town may share an address."""
+CROWD = "2000 per minute; 20000 per hour"
+"""What one address may send in all. Checkouts have their gate; this only spares the machine, and five
+hundred donors of one work unit must fit in, each with a puzzle, within a minute."""
+PUZZLE_FIELDS = ("csrf_token", "puzzle", "puzzle_number", "puzzle_answer")
 
 
 def device() -> str:
     """Name the browser for limits: its own cookie, else its address (many donors may share one)."""
-    if "device" not in session:
-        session["device"] = references.secret_token()
-        return f"address:{request.remote_addr}"
-    return f"device:{session['device']}"
+    known = session.get("device")
+    _know_device()
+    return f"device:{known}" if known else f"address:{request.remote_addr}"
+
+
+def _know_device() -> None:
+    """Give the browser its signed cookie with the form, so that its first gift is counted as its own."""
+    session.setdefault("device", references.secret_token())
+
+
+def _visit(campaign: Campaign, amount_fen: int) -> Visit:
+    return Visit(request.remote_addr or "", session.get("device"), campaign.id, amount_fen)
+
+
+def _solution() -> Solution | None:
+    if not request.form.get("puzzle"):
+        return None
+    names = ("puzzle", "puzzle_number", "puzzle_answer")
+    return Solution(*(request.form.get(name, "")[:200] for name in names))
+
+
+def _puzzle_page(wanted: PuzzleWanted, campaign: Campaign, amount_fen: int) -> ResponseReturnValue:
+    """Ask for the puzzle before the same form is sent again; what was filled in goes along."""
+    page = render_template(
+        "giving/puzzle.html",
+        puzzle=wanted.puzzle,
+        campaign=campaign,
+        demo=campaign.is_demo,
+        amount_fen=amount_fen,
+        action=request.path,
+        kept=[(n, v) for n, v in request.form.items() if n not in PUZZLE_FIELDS],
+        is_wrong=_solution() is not None,
+    )
+    return _not_kept(page, int(wanted.status))
 
 
 @bp.route("/c/<slug>/donate", methods=["GET", "POST"])
@@ -74,12 +108,15 @@ def donate(slug: str) -> ResponseReturnValue:
         raise CampaignNotOpen
     form = DonateForm(campaign)
     if request.method == "GET":
+        _know_device()
         _prefill(form, campaign)
         return _form_page(form, campaign)
     if not form.validate():
         return _form_page(form, campaign, 422)
     try:
-        gift = _start(form, slug)
+        gift = _start(form, campaign)
+    except PuzzleWanted as wanted:
+        return _puzzle_page(wanted, campaign, form.amount.minor if form.amount else 0)
     except DomainError as refused:
         form.own_amount.errors = [str(refused.message)]
         return _form_page(form, campaign, int(refused.status))
@@ -87,11 +124,12 @@ def donate(slug: str) -> ResponseReturnValue:
     return redirect(url_for(".pay", order_no=gift.order_no), 303)
 
 
-def _start(form: DonateForm, slug: str) -> Gift:
-    assert form.amount is not None
+def _start(form: DonateForm, campaign: Campaign) -> Gift:
+    amount = form.amount
+    assert amount is not None
     asked = StartGift(
-        campaign_slug=slug,
-        amount=form.amount,
+        campaign_slug=campaign.slug,
+        amount=amount,
         product=_product(form.product.data),
         idempotency_key=form.key.data,
         display=Display(form.display.data),
@@ -102,21 +140,15 @@ def _start(form: DonateForm, slug: str) -> Gift:
         locale=language(),
         receipt_rule=form.rule,
     )
+
+    def entered(order: StartGift) -> Gift:
+        return entrance.start(order, lambda: _visit(campaign, amount.minor), _solution())
+
     try:
-        return _written(asked)
+        return entered(asked)
     except IdempotencyConflict:  # Back, changed, sent again: another order, but that one once too
-        return _written(
-            replace(asked, idempotency_key=f"{form.key.data[:40]}:{asked.body_hash()[:32]}")
-        )
-
-
-def _written(asked: StartGift) -> Gift:
-    try:
-        with transaction():
-            return service.start_gift(asked)
-    except IntegrityError:  # the doubled form won the race: its gift is ours
-        with transaction():
-            return service.start_gift(asked)
+        key = f"{form.key.data[:40]}:{asked.body_hash()[:32]}"
+        return entered(replace(asked, idempotency_key=key))
 
 
 def _prefill(form: DonateForm, campaign: Campaign) -> None:
@@ -223,8 +255,16 @@ def pay_again(order_no: str) -> ResponseReturnValue:
     gift = queries.by_order_no(order_no)
     if gift.is_paid:
         return redirect(url_for(".result", order_no=order_no), 303)
-    with transaction():
-        service.try_again(gift, _product(request.form.get("product")))
+    campaign = campaigns.get_by_id(gift.campaign_id)
+    try:
+        entrance.again(
+            gift,
+            _product(request.form.get("product")),
+            _visit(campaign, gift.amount_fen),
+            _solution(),
+        )
+    except PuzzleWanted as wanted:
+        return _puzzle_page(wanted, campaign, gift.amount_fen)
     return redirect(url_for(".pay", order_no=order_no), 303)
 
 

@@ -79,10 +79,8 @@ def start_gift(asked: StartGift) -> Gift:
         IdempotencyConflict: the key was used for another gift.
         IntegrityError: the same form arrived twice at one moment; asking again finds the gift.
     """
-    known = _by_key(asked.idempotency_key)
+    known = find_started(asked)
     if known is not None:
-        if known.body_hash != asked.body_hash():
-            raise IdempotencyConflict
         return known
     campaign = campaigns.get_public(asked.campaign_slug)
     if not campaign.is_open:
@@ -128,6 +126,18 @@ def start_gift(asked: StartGift) -> Gift:
     people.keep(gift.id, PersonData(name, email))
     payments.create_attempt(gift.id, asked.product, asked.amount, expires_at, gift.order_no)
     return gift
+
+
+def find_started(asked: StartGift) -> Gift | None:
+    """Return the gift that the same form started before, None when there is none.
+
+    Raises:
+        IdempotencyConflict: the key was used for another gift.
+    """
+    known = _by_key(asked.idempotency_key)
+    if known is not None and known.body_hash != asked.body_hash():
+        raise IdempotencyConflict
+    return known
 
 
 def try_again(gift: Gift, product: Product) -> Attempt:

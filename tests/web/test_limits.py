@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from fundraising import create_app
-from fundraising.database import db
+from fundraising.database import db, transaction
+from fundraising.floods.service import FREE_ADDRESS
 from local.processes import free_port
 from tests import wechat
 from tests.conftest import settings_for
+from tests.factories import Make
 from tests.wechat import Notice
 
 
@@ -74,3 +79,34 @@ def test_every_limit_lets_one_through_without_redis(without_redis: Flask) -> Non
 
     assert answers[0] == 404
     assert answers[-1] == 429
+
+
+def checkouts(browser: FlaskClient, slug: str, times: int) -> list[int]:
+    body = {"campaign": slug, "amount_fen": 100, "channel": "wechatpay.native"}
+    return [
+        browser.post("/api/v1/checkout", json={**body, "idempotency_key": uuid4().hex}).status_code
+        for _ in range(times)
+    ]
+
+
+def test_atk_048_the_gate_is_as_shut_without_redis(without_redis: Flask) -> None:
+    with transaction():
+        campaign = Make(db.session()).campaign()
+    answers = checkouts(without_redis.test_client(), campaign.slug, FREE_ADDRESS + 5)
+    asked_for = db.session.execute(text("SELECT count(*) FROM payment_attempt")).scalar_one()
+
+    assert answers[FREE_ADDRESS:] == [429] * 5
+    assert 429 not in answers[:FREE_ADDRESS]
+    assert asked_for == FREE_ADDRESS
+
+
+def test_atk_048_limits_are_stricter_while_each_process_counts_alone(
+    without_redis: Flask,
+) -> None:
+    with transaction():
+        campaign = Make(db.session()).campaign()
+    browser = without_redis.test_client()
+    browser.get(f"/c/{campaign.slug}/donate")
+    answers = [browser.post(f"/c/{campaign.slug}/donate", data={}).status_code for _ in range(16)]
+
+    assert answers == [422] * 13 + [429] * 3  # of 40 a minute, counted three for one
