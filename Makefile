@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run db-upgrade db-check db-new demo books worker beat test test-fast lint format types imports chromium bench sure lock check-python
+.PHONY: help setup setup-dev run db-upgrade db-check db-new demo books worker beat test test-fast lint format types imports chromium bench chaos sure lock check-python
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ test-fast: $(VENV)/dev.stamp ## the tests that failed last, then the others
 
 bench: $(VENV)/dev.stamp ## figures as ratios to a reference in the same run
 	@"$(BIN)/python" -m tests.bench
+
+chaos: $(VENV)/dev.stamp ## kill and freeze every process while 10,000 notices arrive; then prove it with planted defects
+	@"$(BIN)/python" -m tests.chaos
 
 sure: test ## everything a commit must pass
 

@@ -29,7 +29,8 @@ class SafeLimiter(Limiter):
         """Bind to the application, with the stricter count for when each process is alone."""
         self._storage_dead = False
         super().init_app(app)
-        if app.config["RATELIMIT_STORAGE_URI"] != "memory://":
+        is_counting = app.config.get("RATELIMIT_ENABLED", True)
+        if is_counting and app.config["RATELIMIT_STORAGE_URI"] != "memory://":
             self._fallback_limiter = AloneLimits(self._fallback_storage)
 
 

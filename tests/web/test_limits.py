@@ -110,3 +110,13 @@ def test_atk_048_limits_are_stricter_while_each_process_counts_alone(
     answers = [browser.post(f"/c/{campaign.slug}/donate", data={}).status_code for _ in range(16)]
 
     assert answers == [422] * 13 + [429] * 3  # of 40 a minute, counted three for one
+
+
+def test_limits_that_are_off_stop_no_start(own_database: Flask, tmp_path: Path) -> None:
+    settings = settings_for(
+        own_database.config["SQLALCHEMY_DATABASE_URI"],
+        tmp_path,
+        ratelimit_enabled=False,
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+    )
+    assert create_app(settings).test_client().get("/healthz").status_code == 200

@@ -1,0 +1,239 @@
+"""Defects that people really make, each put into a running product to see that the storm finds it."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import text
+
+DROPS = {
+    "facts_without_unique_key": (
+        "ALTER TABLE payment_fact DROP CONSTRAINT uq_payment_fact_provider_account_kind_fact_ref"
+    ),
+    "inbox_without_unique_key": (
+        "ALTER TABLE payment_inbox DROP CONSTRAINT uq_payment_inbox_provider_account_dedup_key"
+    ),
+}
+"""What a planted run does to the schema first, as its owner."""
+
+
+def plant(name: str) -> None:
+    """Put a defect into this process."""
+    DEFECTS[name]()
+
+
+def _facts_without_unique_key() -> None:
+    """Facts are not told apart: whoever comes twice is booked twice."""
+    from fundraising.giving import settlement
+    from fundraising.payments import facts
+
+    facts.known = lambda _unique: set()  # type: ignore[assignment]
+    plain = settlement._outcome
+
+    def trusting(fact: Any, row: Any, *, is_paid: bool) -> str:
+        return plain(fact, row, is_paid=False)
+
+    settlement._outcome = trusting
+
+
+def _inbox_without_unique_key() -> None:
+    """Every delivery is a notice of its own, and facts are told apart by the notice."""
+    from dataclasses import replace
+
+    from fundraising.giving import settlement
+    from fundraising.payments import inbox
+    from fundraising.references import uuid7
+
+    plain_put, plain_apply = inbox.put, settlement.apply_facts
+
+    def put(envelope: Any) -> None:
+        plain_put(replace(envelope, dedup_key=f"{envelope.dedup_key}-{uuid7()}"))
+
+    def apply(told: Any) -> Any:
+        return plain_apply([replace(f, fact_ref=f"{f.fact_ref}-{uuid7()}"[:64]) for f in told])
+
+    inbox.put = put
+    settlement.apply_facts = apply
+
+
+def _early_ack() -> None:
+    """A notice is marked as done before it is applied, in a transaction of its own."""
+    from fundraising.database import transaction
+    from fundraising.giving import settlement
+    from fundraising.payments import inbox
+
+    def drain(budget: Any, at_once: int = 40) -> int:
+        deadline = time.monotonic() + budget.total_seconds()
+        while time.monotonic() < deadline:
+            with transaction():
+                notices = inbox.claim(at_once)
+                inbox.done([notice.id for notice in notices])
+            if not notices:
+                return 0
+            time.sleep(0.25)
+            with transaction():
+                settlement._apply_notices(notices)
+        return 1
+
+    settlement.drain = drain
+
+
+def _outbox_outside() -> None:
+    """Work is written after the commit of its cause."""
+    from fundraising.giving import settlement
+    from fundraising.outbox import service as outbox
+
+    later: list[tuple[Any, ...]] = []
+    plain_many, plain_drain = outbox.add_many, settlement.drain
+
+    def drain(budget: Any, at_once: int = 40) -> int:
+        done = plain_drain(budget, at_once)
+        time.sleep(0.25)
+        from fundraising.database import transaction
+
+        with transaction():
+            while later:
+                plain_many(*later.pop())
+        return done
+
+    outbox.add_many = lambda *given: later.append(given)
+    settlement.drain = drain
+
+
+def _amount_not_compared() -> None:
+    """Whatever came is taken as what was asked for."""
+    from fundraising.giving import settlement
+
+    def trusting(_fact: Any, _row: Any, *, is_paid: bool) -> str:
+        return "duplicate" if is_paid else "settled"
+
+    settlement._outcome = trusting  # type: ignore[assignment]
+
+
+def _amount_of_the_order() -> None:
+    """The order's amount is booked, not the one that came."""
+    from dataclasses import replace
+
+    from fundraising.giving import settlement
+
+    plain = settlement._judge
+
+    def judge(told: Any, found: Any) -> Any:
+        bent = [
+            replace(f, amount=row.amount) if (row := found.of(f)) is not None else f for f in told
+        ]
+        return plain(bent, found)
+
+    settlement._judge = judge
+
+
+def _second_payment_is_a_gift() -> None:
+    """An order paid twice is settled twice."""
+    from fundraising.giving import settlement
+
+    plain = settlement._outcome
+
+    def forgetful(fact: Any, row: Any, **_known: bool) -> str:
+        return plain(fact, row, is_paid=False)
+
+    settlement._outcome = forgetful
+
+
+def _signature_not_checked() -> None:
+    """Every notice is believed; a forger's is no better than the platform's."""
+    from fundraising.payments.providers.wechatpay import signing
+
+    signing.verify = lambda *_args: None
+
+
+def _answer_before_keeping() -> None:
+    """The provider is thanked although the database did not take the notice."""
+    from fundraising.payments import routes
+
+    def reply(adapter: Any, status: int) -> Any:
+        from flask import Response
+
+        return Response(status=204 if status == 503 else adapter.reply(status).status)
+
+    routes._reply = reply
+
+
+def _never_asks() -> None:
+    """Notices that never come are not asked about."""
+    from fundraising.payments import polling
+
+    polling.poll_due = lambda _apply, _limit=20: 0  # type: ignore[assignment]
+    polling.has_due = lambda: False
+
+
+def _fold_forgets() -> None:
+    """Folding drops what it folds."""
+    from fundraising.database import db
+    from fundraising.ledger import service as ledger
+
+    def fold() -> int:
+        gone = db.session.execute(text("DELETE FROM ledger_total_delta RETURNING 1"))
+        return len(gone.all())
+
+    ledger.fold_totals = fold
+
+
+def _days_forgotten() -> None:
+    """A day's total is written now and then."""
+    from fundraising.giving import settlement
+
+    plain = settlement.add_days
+    settlement.add_days = lambda days: plain(days) if time.time_ns() % 2 else None
+
+
+def _lots_forgotten() -> None:
+    """Money is booked and never put on its fund's lane."""
+    from fundraising.funds import service as funds
+
+    funds.add_lots = lambda _fund_id, _lots: None  # type: ignore[assignment]
+
+
+def _listens_only() -> None:
+    """The relay waits for NOTIFY and rings once for it: what came while it was dead waits for ever."""
+    import select
+
+    from worker import handlers
+
+    if "worker.relay" not in " ".join(os.sys.argv):  # type: ignore[attr-defined]
+        return
+    heard: list[bool] = []
+    plain_select, plain_due = select.select, handlers.due_queues
+
+    def waiting(*given: Any) -> Any:
+        result = plain_select(*given)
+        if result[0]:
+            heard.append(True)
+        return result
+
+    def due() -> set[str]:
+        if heard:
+            heard.clear()
+            return plain_due()
+        return set()
+
+    select.select = waiting
+    handlers.due_queues = due
+
+
+DEFECTS: dict[str, Callable[[], None]] = {
+    "facts_without_unique_key": _facts_without_unique_key,
+    "inbox_without_unique_key": _inbox_without_unique_key,
+    "early_ack": _early_ack,
+    "outbox_outside": _outbox_outside,
+    "amount_not_compared": _amount_not_compared,
+    "amount_of_the_order": _amount_of_the_order,
+    "second_payment_is_a_gift": _second_payment_is_a_gift,
+    "signature_not_checked": _signature_not_checked,
+    "answer_before_keeping": _answer_before_keeping,
+    "never_asks": _never_asks,
+    "fold_forgets": _fold_forgets,
+    "days_forgotten": _days_forgotten,
+    "lots_forgotten": _lots_forgotten,
+    "listens_only": _listens_only,
+}
