@@ -31,6 +31,7 @@ BLUEPRINTS = (
     "giving.counter.routes",
     "giving.money_routes",
     "receipts.routes",
+    "goods.routes",
     "reports.routes",
     "reports.bank_routes",
     "api.routes",
@@ -44,6 +45,7 @@ CHECKS = (
     "equipment.checks",
     "giving.checks",
     "giving.counter.checks",
+    "goods.checks",
 )
 MEGABYTE = 1024 * 1024
 

@@ -9,6 +9,7 @@ from fundraising.floods import models as floods
 from fundraising.funds import models as funds
 from fundraising.giving import models as giving
 from fundraising.giving.counter import models as counter
+from fundraising.goods import models as goods
 from fundraising.ledger import models as ledger
 from fundraising.mail import models as mail
 from fundraising.outbox import models as outbox
@@ -27,6 +28,7 @@ ALL = (
     floods,
     funds,
     giving,
+    goods,
     ledger,
     mail,
     outbox,

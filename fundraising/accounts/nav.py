@@ -35,6 +35,8 @@ ITEMS: list[Item] = [
     Item("gift_desk.imports", _l("Import gifts"), "gift.import"),
     Item("counter.index", _l("Cash and cheques"), "cash.count"),
     Item("counter.index", _l("Cash and cheques"), "finance.view"),
+    Item("goods.index", _l("Goods in kind"), "goods.keep"),
+    Item("goods.index", _l("Goods in kind"), "finance.view"),
     Item("procurement.index", _l("Purchases"), "purchase.prepare"),
     Item("procurement.index", _l("Purchases"), "purchase.approve"),
     Item("procurement.index", _l("Purchases"), "finance.view"),

@@ -4,7 +4,7 @@ from fundraising.i18n import lazy_gettext as _l
 
 PERMISSIONS: dict[str, frozenset[str]] = {
     "campaign_editor": frozenset({"campaign.edit", "gift.view", "cash.count"}),
-    "buyer": frozenset({"purchase.prepare", "purchase.approve", "payment.prepare"}),
+    "buyer": frozenset({"purchase.prepare", "purchase.approve", "payment.prepare", "goods.keep"}),
     "finance": frozenset(
         {
             "finance.view",
@@ -12,12 +12,13 @@ PERMISSIONS: dict[str, frozenset[str]] = {
             "gift.view",
             "gift.import",
             "cash.count",
+            "goods.keep",
             "purchase.approve",
             "payment.prepare",
             "payment.approve",
         }
     ),
-    "installer": frozenset({"device.install", "device.inspect"}),
+    "installer": frozenset({"device.install", "device.inspect", "goods.keep"}),
     "auditor": frozenset({"finance.view", "gift.view", "audit.view"}),
 }
 ADMINISTRATOR = "administrator"

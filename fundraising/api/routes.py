@@ -31,6 +31,7 @@ from fundraising.giving import queries as giving
 from fundraising.giving.errors import GiftNotFound
 from fundraising.giving.models import Display, Gift
 from fundraising.giving.service import StartGift
+from fundraising.goods import queries as goods
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import queries as ledger
 from fundraising.ledger.models import JournalEntry
@@ -388,6 +389,12 @@ def entries() -> ResponseReturnValue:
 # ---------------------------------------------------------------------- shapes
 
 
+def _in_kind(c: Campaign) -> dict[str, int]:
+    """Return the stated value of goods tied to a campaign; it is no part of what was raised in money."""
+    fen = goods.in_kind_fen(c.id)
+    return {"in_kind": fen} if fen else {}
+
+
 def _campaign(c: Campaign) -> dict[str, Any]:
     totals, counts = funds.totals(c.fund_id), equipment.counts(c.id)
     return {
@@ -399,7 +406,7 @@ def _campaign(c: Campaign) -> dict[str, Any]:
         "currency": "CNY",
         "gifts_count": totals.gifts_count,
         "people_count": giving.people_count(c.id),
-        "sources": totals.by_source,
+        "sources": totals.by_source | _in_kind(c),
         "fees_fen": totals.fees_fen,
         "spent_fen": totals.spent_fen,
         "refunded_fen": totals.refunded_fen,

@@ -10,6 +10,7 @@ from fundraising.access import public
 from fundraising.campaigns import queries as campaigns
 from fundraising.equipment import queries as equipment
 from fundraising.funds import queries as funds
+from fundraising.goods import queries as goods
 from fundraising.ledger import queries as ledger
 from fundraising.procurement import queries as procurement
 from fundraising.programmes import queries as programmes
@@ -63,6 +64,8 @@ def transparency() -> ResponseReturnValue:
         "web/transparency.html",
         rows=rows,
         balance=ledger.trial_balance(),
+        goods=goods.public_kinds(),
+        handovers=goods.public_handovers(),
         demo=any(c.is_demo for c in shown),
     )
 
