@@ -24,6 +24,7 @@ from worker.app import SOCKET_SECONDS, app, flask_app, settings
 
 LONGEST_QUEUE = 4
 LOOK_EVERY = 0.5
+GATHER = 0.1
 BEAT_EVERY = 10.0
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,8 @@ class Relay:
                 continue
             for queue in sorted(due):
                 self.ring(Queue(queue))
+            if due:
+                time.sleep(GATHER)  # what comes in meanwhile is done as one set
 
     def ring(self, queue: Queue) -> None:
         """Ring one queue unless enough rings wait there; Redis being away is no error."""

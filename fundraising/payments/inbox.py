@@ -20,6 +20,16 @@ PURGE_AFTER = timedelta(days=180)
 RING_EVERY_SECONDS = 0.05
 
 
+PUT = text(
+    """
+    INSERT INTO payment_inbox (provider, account, dedup_key, event_type, raw, sha256, received_at,
+                               deliveries, state, attempts, due_at)
+    VALUES (:provider, :account, :key, :event, :raw, :sha256, :now, 1, 'new', 0, :now)
+    ON CONFLICT (provider, account, dedup_key) DO UPDATE SET deliveries = payment_inbox.deliveries + 1
+    """
+)
+
+
 @dataclass
 class Bell:
     """Rings for one notice of many: commits that carry a NOTIFY wait for each other in PostgreSQL.
@@ -54,15 +64,7 @@ class ClaimedNotice:
 def put(envelope: Envelope) -> None:
     """Keep a notice under the provider's number of the event; a repeat only counts the delivery."""
     db.session.execute(
-        text(
-            """
-            INSERT INTO payment_inbox (provider, account, dedup_key, event_type, raw, sha256, received_at,
-                                       deliveries, state, attempts, due_at)
-            VALUES (:provider, :account, :key, :event, :raw, :sha256, :now, 1, 'new', 0, :now)
-            ON CONFLICT (provider, account, dedup_key)
-            DO UPDATE SET deliveries = payment_inbox.deliveries + 1
-            """
-        ),
+        PUT,
         {
             "provider": envelope.provider,
             "account": envelope.account,

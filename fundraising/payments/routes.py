@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from fundraising import clock
 from fundraising.access import public
 from fundraising.audit import service as audit
-from fundraising.database import transaction
+from fundraising.database import one_statement, transaction
 from fundraising.extensions import csrf, limiter
 from fundraising.payments import inbox
 from fundraising.payments.providers.base import (
@@ -73,7 +73,7 @@ def _take(name: str) -> ResponseReturnValue:
 
 def _keep(adapter: Provider, envelope: Envelope) -> ResponseReturnValue:
     try:
-        with transaction():
+        with one_statement():
             inbox.put(envelope)
     except (DBAPIError, PoolTimeout) as away:
         log.error("notice_not_kept", provider=envelope.provider, error=type(away).__name__)
