@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from local import translations
+from local import state, translations
 from local.postgres import PostgresFailed
 from local.stack import ROOT, Stack, StackFailed
 from local.valkey import ValkeyFailed
@@ -111,7 +111,7 @@ def _announce(stack: Stack) -> None:
         f"\n  Logs             var/log/"
         f"\n\n  Demonstration staff (e-mail, password, role):"
     )
-    for line in stack.command("demo", "accounts").splitlines():
+    for line in state.demo_accounts():
         print(f"    {line}")
     print("\n  Ctrl-C stops everything.\n", flush=True)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local import processes
+from local import processes, state
 from local.postgres import OWNER, Postgres
 from local.valkey import Valkey
 
@@ -244,10 +244,12 @@ class Stack:
             self.variables.setdefault(name, value)
 
     def _prepare(self) -> None:
-        self.command("db", "upgrade")
+        url = self.variables["DATABASE_URL"]
+        if not state.is_current(url):
+            self.command("db", "upgrade")
         if not (self.folder / "map" / "chengde.json").exists():
             self.command("map", "build")
-        if self.demo:
+        if self.demo and not state.has_campaign(url):
             self.say(self.command("demo", "load", "--if-empty").strip())
 
     def _start_children(self) -> None:

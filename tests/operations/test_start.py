@@ -10,8 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
-from local import processes, run
+from fundraising import demo, schema
+from local import processes, run, state
+from local.postgres import Postgres
 from local.stack import Stack
 
 
@@ -96,3 +99,21 @@ def test_the_secret_is_for_its_owner_only(tmp_path: Path) -> None:
     Stack(tmp_path)._secret()
 
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
+
+
+def test_a_later_start_sees_without_a_command_that_nothing_is_to_do(
+    own_database: Flask, postgres: Postgres
+) -> None:
+    url = own_database.config["SQLALCHEMY_DATABASE_URI"]
+
+    assert state.newest() == schema.head()
+    assert state.is_current(url)
+    assert not state.has_campaign(url)
+    assert not state.is_current(postgres.url(database="postgres"))
+    assert not state.is_current("postgresql+psycopg://nobody@127.0.0.1:1/none")
+
+
+def test_the_sign_ins_shown_are_those_of_the_demonstration() -> None:
+    assert state.demo_accounts() == [
+        f"{email}  {demo.PASSWORD}  {role}" for email, role, _ in demo.STAFF
+    ]

@@ -1,0 +1,43 @@
+"""What a database already holds, asked directly: a later start needs no command to learn that all is done."""
+
+import re
+import runpy
+from pathlib import Path
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parent.parent
+_REVISION = re.compile(r'^revision = "(\w+)"', re.MULTILINE)
+
+
+def is_current(url: str) -> bool:
+    """Whether the schema is at the newest migration of this checkout."""
+    return _first(url, "SELECT version_num FROM alembic_version") == newest()
+
+
+def newest() -> str:
+    """Return the revision of the newest migration: they are numbered, in one chain."""
+    last = max((ROOT / "migrations" / "versions").glob("[0-9]*.py"))
+    found = _REVISION.search(last.read_text())
+    return found.group(1) if found else ""
+
+
+def demo_accounts() -> list[str]:
+    """Return the sign-ins of the demonstration's staff, without starting the application."""
+    facts = runpy.run_path(str(ROOT / "fundraising" / "demo" / "__init__.py"))
+    return [f"{email}  {facts['PASSWORD']}  {role}" for email, role, _name in facts["STAFF"]]
+
+
+def has_campaign(url: str) -> bool:
+    """Whether there is a campaign, of the demonstration or another."""
+    return bool(_first(url, "SELECT EXISTS (SELECT FROM campaign)"))
+
+
+def _first(url: str, query: str) -> object:
+    plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
+    try:
+        with psycopg.connect(plain, connect_timeout=5) as connection:
+            row = connection.execute(query.encode()).fetchone()
+    except psycopg.Error:
+        return None
+    return row[0] if row else None
