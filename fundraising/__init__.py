@@ -30,6 +30,8 @@ BLUEPRINTS = (
     "giving.desk_routes",
     "giving.counter.routes",
     "giving.money_routes",
+    "giving.import_routes",
+    "giving.platform_routes",
     "receipts.routes",
     "goods.routes",
     "reports.routes",

@@ -23,7 +23,7 @@ from fundraising.database import db, transaction
 from fundraising.demo import load as demo_load
 from fundraising.equipment import county_map
 from fundraising.errors import DomainError
-from fundraising.giving import imports, reconciling, transfers
+from fundraising.giving import import_batches, imports, reconciling, transfers
 from fundraising.ledger import checks
 from fundraising.payments import (
     reconciliation,
@@ -32,6 +32,7 @@ from fundraising.payments import (
     statements,
 )
 from fundraising.payments import service as payments
+from fundraising.payments.platforms import queries as platforms
 
 
 @contextmanager
@@ -161,27 +162,41 @@ def import_() -> None:
 
 @import_.command("gifts")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--channel", type=click.Choice(["gongyibao"]), required=True)
+@click.option("--channel", "platform", required=True, help="Code of a registered platform.")
+@click.option("--mapping", default="", help="Name of a saved mapping; the newest when left out.")
 @click.option(
     "--campaign", default="", help="Slug of the campaign; may be left out while only one is open."
 )
 @click.option("--dry-run", is_flag=True)
 @click.option("--json", "as_json", is_flag=True)
-def import_gifts(file: Path, channel: str, campaign: str, dry_run: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Take over a gift file; importing it again changes nothing."""
-    del channel
+def import_gifts(
+    file: Path, platform: str, mapping: str, campaign: str, *, dry_run: bool, as_json: bool
+) -> None:
+    """Take over a platform's gift file; importing it again changes nothing."""
+    data = file.read_bytes()
     with application():
         into = _campaign(campaign)
-        plan = imports.plan(into, file.read_bytes(), file.name)
-        if not dry_run and not plan.errors:
-            imports.apply(into, plan, None)
+        plan = imports.plan(into, data, file.name, platforms.mapping(platform, mapping))
+        if not dry_run and not plan.error_count:
+            import_batches.take_over(into, platform, data, file.name, None, mapping)
+        errors = [{"line": e.line, "problem": e.problem} for e in plan.errors]
+        refunds = [
+            {
+                "line": r.row.line,
+                "gift": r.row.number,
+                "amount_fen": r.row.amount.minor,
+                "state": r.state,
+            }
+            for r in plan.refunds
+        ]
     if as_json:
-        click.echo(json.dumps(plan.summary(), ensure_ascii=False))
+        told = {**plan.summary(), "refused": errors, "refunded": refunds}
+        click.echo(json.dumps(told, ensure_ascii=False))
     else:
         click.echo("\n".join(f"{name}: {value}" for name, value in plan.summary().items()))
-        for error in plan.errors:
-            click.echo(f"line {error.line}: {error.problem}", err=True)
-    sys.exit(1 if plan.errors else 0)
+        for error in errors:
+            click.echo(f"line {error['line']}: {error['problem']}", err=True)
+    sys.exit(1 if plan.error_count else 0)
 
 
 def _campaign(slug: str) -> Campaign:

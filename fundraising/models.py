@@ -7,6 +7,7 @@ from fundraising.equipment import models as equipment
 from fundraising.files import models as files
 from fundraising.floods import models as floods
 from fundraising.funds import models as funds
+from fundraising.giving import import_models as gift_imports
 from fundraising.giving import models as giving
 from fundraising.giving.counter import models as counter
 from fundraising.goods import models as goods
@@ -14,6 +15,7 @@ from fundraising.ledger import models as ledger
 from fundraising.mail import models as mail
 from fundraising.outbox import models as outbox
 from fundraising.payments import models as payments
+from fundraising.payments.platforms import models as platforms
 from fundraising.procurement import models as procurement
 from fundraising.programmes import models as programmes
 from fundraising.receipts import models as receipts
@@ -27,12 +29,14 @@ ALL = (
     files,
     floods,
     funds,
+    gift_imports,
     giving,
     goods,
     ledger,
     mail,
     outbox,
     payments,
+    platforms,
     procurement,
     programmes,
     receipts,

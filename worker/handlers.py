@@ -11,7 +11,7 @@ from fundraising.audit import service as audit
 from fundraising.campaigns import service as campaigns
 from fundraising.database import db, transaction
 from fundraising.floods import service as floods
-from fundraising.giving import reconciling, settlement
+from fundraising.giving import import_batches, reconciling, settlement
 from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
 from fundraising.mail import service as mail
@@ -42,6 +42,7 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
     Kind.FOLLOW_REFUND: receipts.follow_refund,
     Kind.RECONCILE: _reconcile_day,
     Kind.SEND_MAIL: mail.deliver,
+    Kind.IMPORT_GIFTS: import_batches.handle,
 }
 
 

@@ -22,7 +22,7 @@ from fundraising.equipment.models import Device
 from fundraising.equipment.service import NewInstallation
 from fundraising.errors import DomainError
 from fundraising.files import service as files
-from fundraising.giving import imports
+from fundraising.giving import import_batches, platform_payouts
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
@@ -41,6 +41,7 @@ FEE_FEN = 236_160
 AED_FEN, CABINET_FEN, TRAINING_FEN = 1_050_000, 62_000, 1_315_840
 TRAINED = 7_471
 OPEN_RAISED_FEN, OPEN_GIFTS = 7_420_640, 5_613
+PLATFORM = "gongyibao"
 BANK_ACCOUNT = "演示-130800-0001"
 AED: Text2 = {"zh": "自动体外除颤器（AED）", "en": "Automated external defibrillator (AED)"}
 SESSION_TITLES: tuple[Text2, ...] = (
@@ -118,7 +119,7 @@ def _case_of_2024(people: People) -> Iterator[str]:
         "守护生命 博爱AED",
     )
     yield _gifts(campaign, plan, people)
-    _payout(campaign, people)
+    _payout(people)
     purchase = _purchase(campaign, people)
     devices = _receive(purchase, people)
     _pay(purchase, people)
@@ -136,12 +137,12 @@ def _case_of_2024(people: People) -> Iterator[str]:
 
 
 def _gifts(campaign: Campaign, plan: GiftPlan, people: People) -> str:
-    planned = imports.plan(campaign, gift_file(plan), f"公益宝-{campaign.slug}-演示.csv")
-    done = imports.apply(campaign, planned, people.finance)
+    name = f"公益宝-{campaign.slug}-演示.csv"
+    done = import_batches.take_over(campaign, PLATFORM, gift_file(plan), name, people.finance)
     return f"{campaign.slug}: {done.new_count} gifts, {Money(done.amount_fen).decimal()} yuan"
 
 
-def _payout(campaign: Campaign, people: People) -> None:
+def _payout(people: People) -> None:
     """The platform's lump sum on the bank statement, and the fee it kept."""
     with transaction():
         line = NewBankLine(
@@ -153,18 +154,8 @@ def _payout(campaign: Campaign, people: People) -> None:
         )
         statements.import_lines(BANK_ACCOUNT, [line])
         found = statements.find(BANK_ACCOUNT, line.serial)
-        statements.match_payout(found, "gongyibao", people.finance)
-        statements.book_fee(
-            campaign.fund_id,
-            "gongyibao",
-            Money(FEE_FEN),
-            f"gongyibao:{campaign.slug}",
-            _at(2024, 5, 20, 10),
-            {
-                "zh": "公益宝平台服务费（演示）",
-                "en": "Service fee of the platform Gongyibao (demo)",
-            },
-        )
+        waiting = [batch.id for batch in platform_payouts.waiting(PLATFORM)]
+        platform_payouts.close(PLATFORM, found.id, waiting, Money(FEE_FEN), people.finance)
 
 
 def _purchase(campaign: Campaign, people: People) -> Purchase:

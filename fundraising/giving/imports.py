@@ -1,41 +1,55 @@
-"""Taking over gifts that came through another platform: looked at first, then booked in sets.
+"""What taking over a platform's gift file would do: read, compared with what is known, nothing changed.
 
-Every imported gift is a gift like any other: one journal entry, one lot on the fund's lane, one my-gift
-page. The platform's own number makes it the same gift when the file comes again.
+The platform's own number makes a gift the same gift when a file comes again; a known number with another
+amount is an error that a person must look at before anything of the file is booked.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from fundraising.audit import service as audit
+from fundraising import clock
 from fundraising.campaigns.models import Campaign
-from fundraising.database import db, transaction
-from fundraising.errors import Invalid
-from fundraising.giving import booking, people
-from fundraising.giving.booking import WholeGift
-from fundraising.giving.errors import TextRefused
-from fundraising.giving.models import Display, GiftImport
+from fundraising.database import db
 from fundraising.i18n import fen
-from fundraising.i18n import lazy_gettext as _l
-from fundraising.ledger import chart
-from fundraising.ledger.models import EntryKind
-from fundraising.payments.providers import gongyibao
-from fundraising.payments.providers.gongyibao import GiftRow, RowError
+from fundraising.payments.platforms import gift_files
+from fundraising.payments.platforms.gift_files import GiftFile, GiftRow, RefundRow
+from fundraising.payments.platforms.mapping import Mapping
+from fundraising.payments.platforms.problems import RowError
 
-SET_SIZE = 2000
-CHANNEL = gongyibao.NAME
+MAX_LISTED = 200
 
 
-class ImportRefused(Invalid):
-    """The file holds lines that cannot be used; nothing is booked until they are mended."""
+class RefundState(StrEnum):
+    """What a refund in a file means for the books."""
 
-    code = "import_refused"
-    message = _l("The file holds lines that cannot be used. Nothing was booked.")
+    NEVER_BOOKED = "never_booked"
+    OPEN = "open"
+    BOOKED = "booked"
+
+
+@dataclass(frozen=True)
+class PlannedRefund:
+    """Money the platform gave back, and whether the books know the gift."""
+
+    row: RefundRow
+    state: RefundState
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a file holds of one day."""
+
+    day: date
+    count: int
+    amount_fen: int
 
 
 @dataclass(frozen=True)
@@ -47,12 +61,34 @@ class Plan:
     new: list[GiftRow] = field(default_factory=list)
     known_count: int = 0
     unpaid_count: int = 0
+    refunds: list[PlannedRefund] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
+    error_count: int = 0
+    has_fees: bool = False
 
     @property
     def amount_fen(self) -> int:
         """The sum of the new gifts."""
         return sum(row.amount.minor for row in self.new)
+
+    @property
+    def fee_fen(self) -> int:
+        """What the platform kept of the new gifts, where the file says so."""
+        return sum(row.fee.minor for row in self.new)
+
+    @property
+    def refund_fen(self) -> int:
+        """What the platform gave back."""
+        return sum(refund.row.amount.minor for refund in self.refunds)
+
+    def days(self) -> list[Day]:
+        """Return the new gifts by day, the first day first."""
+        sums: dict[date, list[int]] = defaultdict(lambda: [0, 0])
+        for row in self.new:
+            day = sums[clock.shanghai_date(row.paid_at)]
+            day[0] += 1
+            day[1] += row.amount.minor
+        return [Day(day, count, amount) for day, (count, amount) in sorted(sums.items())]
 
     def summary(self) -> dict[str, Any]:
         """Return the plan in figures."""
@@ -62,98 +98,94 @@ class Plan:
             "new": len(self.new),
             "known": self.known_count,
             "not paid": self.unpaid_count,
-            "errors": len(self.errors),
+            "refunds": len(self.refunds),
+            "errors": self.error_count,
             "amount": fen(self.amount_fen),
             "amount_fen": self.amount_fen,
+            "fee_fen": self.fee_fen if self.has_fees else None,
+            "refund_fen": self.refund_fen,
             "first": min(times).isoformat() if times else None,
             "last": max(times).isoformat() if times else None,
         }
 
 
-def plan(campaign: Campaign, data: bytes, filename: str) -> Plan:
+@dataclass(frozen=True)
+class _Known:
+    """A gift that is here already."""
+
+    campaign_id: UUID
+    amount_fen: int
+    refunded_fen: int
+
+
+def plan(campaign: Campaign, data: bytes, filename: str, mapping: Mapping) -> Plan:
     """Read a file and compare it with what is known; changes nothing.
 
-    A known number with another amount is an error: somebody must look before money is booked.
-    """
-    del campaign
-    read = gongyibao.read(data, filename)
-    known = _known(row.number for row in read.rows)
-    errors = list(read.errors)
-    new: list[GiftRow] = []
-    for row in read.rows:
-        amount = known.get(row.number)
-        if amount is None:
-            new.append(row)
-        elif amount != row.amount.minor:
-            errors.append(RowError(row.line, _l("This gift number is known with another amount.")))
-    known_count = len(read.rows) - len(new)
-    return Plan(filename, hashlib.sha256(data).hexdigest(), new, known_count, read.unpaid, errors)
-
-
-def apply(campaign: Campaign, planned: Plan, actor_id: UUID | None) -> GiftImport:
-    """Book the new gifts of a plan, set by set; a repeat after a crash goes on where it stopped.
-
     Raises:
-        ImportRefused: the plan holds errors.
+        UnreadableFile: it is no table, or too large.
+        ColumnsMissing: the mapping does not fit it.
     """
-    if planned.errors:
-        raise ImportRefused(lines=[error.line for error in planned.errors])
-    new_count = 0
-    for start in range(0, len(planned.new), SET_SIZE):
-        with transaction():
-            booked = booking.book_set(
-                campaign,
-                [_gift(row) for row in planned.new[start : start + SET_SIZE]],
-                kind=EntryKind.GIFT_IMPORTED,
-                account=chart.clearing(CHANNEL),
-            )
-        new_count += len(booked)
-    with transaction():
-        record = GiftImport(
-            campaign_id=campaign.id,
-            platform=CHANNEL,
-            filename=planned.filename,
-            sha256=planned.sha256,
-            new_count=new_count,
-            known_count=planned.known_count,
-            amount_fen=planned.amount_fen,
-            detail={"not_paid": planned.unpaid_count},
-            imported_by=actor_id,
-        )
-        db.session.add(record)
-        db.session.flush()
-        audit.record("gifts.imported", f"campaign:{campaign.slug}", actor_id, {"new": new_count})
-    return record
+    file = gift_files.read(data, filename, mapping)
+    numbers = {row.number for row in file.rows} | {row.number for row in file.refunds}
+    known = _known(mapping.platform, numbers)
+    new = [row for row in file.rows if row.number not in known]
+    wrong = [
+        error
+        for row in file.rows
+        if row.number in known and (error := _difference(campaign, row, known[row.number]))
+    ]
+    return Plan(
+        filename=filename,
+        sha256=hashlib.sha256(data).hexdigest(),
+        new=new,
+        known_count=len(file.rows) - len(new),
+        unpaid_count=file.unpaid,
+        refunds=_refunds(file, known),
+        errors=[*file.errors, *wrong][:MAX_LISTED],
+        error_count=file.error_count + len(wrong),
+        has_fees=file.has_fees,
+    )
 
 
-def _known(numbers: Iterator[str]) -> dict[str, int]:
+def _difference(campaign: Campaign, row: GiftRow, known: _Known) -> RowError | None:
+    if known.amount_fen != row.amount.minor:
+        return RowError(row.line, "known_amount", {"amount": fen(known.amount_fen)})
+    if known.campaign_id != campaign.id:
+        return RowError(row.line, "known_campaign", {})
+    return None
+
+
+def _refunds(file: GiftFile, known: dict[str, _Known]) -> list[PlannedRefund]:
+    """Say of each refund whether the books hold the gift, here or with this very file."""
+    arriving = {row.number for row in file.rows}
+    told: dict[str, int] = defaultdict(int)
+    planned = []
+    for row in file.refunds:
+        told[row.number] += row.amount.minor
+        gift = known.get(row.number)
+        if gift is not None and told[row.number] <= gift.refunded_fen:
+            state = RefundState.BOOKED
+        elif gift is not None or row.number in arriving:
+            state = RefundState.OPEN
+        else:
+            state = RefundState.NEVER_BOOKED
+        planned.append(PlannedRefund(row, state))
+    return planned
+
+
+def _known(channel: str, numbers: Iterable[str]) -> dict[str, _Known]:
     rows = db.session.execute(
         text(
-            "SELECT external_ref, amount_fen FROM giving_gift "
+            "SELECT external_ref, campaign_id, amount_fen, refunded_fen FROM giving_gift "
             "WHERE channel = :channel AND external_ref = ANY(:numbers)"
         ),
-        {"channel": CHANNEL, "numbers": list(numbers)},
+        {"channel": channel, "numbers": list(numbers)},
     )
-    return {row.external_ref: row.amount_fen for row in rows}
+    return {
+        row.external_ref: _Known(row.campaign_id, row.amount_fen, row.refunded_fen) for row in rows
+    }
 
 
-def _gift(row: GiftRow) -> WholeGift:
-    """Return an imported gift. A name the platform already masks may be shown."""
-    is_masked = row.name.endswith("**")
-    return WholeGift(
-        channel=CHANNEL,
-        number=row.number,
-        amount=row.amount,
-        at=row.paid_at,
-        name=row.name,
-        display=Display.MASKED if is_masked else Display.ANONYMOUS,
-        display_name=row.name if is_masked else None,
-        message=_message(row.message),
-    )
-
-
-def _message(written: str) -> str:
-    try:
-        return people.clean_message(written)
-    except TextRefused:
-        return ""
+def listed(errors: Sequence[list[Any]]) -> list[RowError]:
+    """Return refused lines as they were kept with a batch."""
+    return [RowError(line, code, args) for line, code, args in errors]

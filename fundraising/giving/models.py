@@ -1,8 +1,7 @@
-"""Gifts, the people behind them (sealed, erasable), and imports from other platforms."""
+"""Gifts, and the people behind them (sealed, erasable)."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -172,24 +171,6 @@ class DayTotal(Base):
     gifts: Mapped[int] = mapped_column(BigInteger)
     people: Mapped[int] = mapped_column(BigInteger)
     anonymous_payers: Mapped[int] = mapped_column(BigInteger)
-
-
-class GiftImport(Base):
-    """A gift file of another platform that was taken over."""
-
-    __tablename__ = "giving_import"
-
-    id: Mapped[UUID] = uuid_pk()
-    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaign.id"))
-    platform: Mapped[str]
-    filename: Mapped[str]
-    sha256: Mapped[str]
-    new_count: Mapped[int]
-    known_count: Mapped[int]
-    amount_fen: Mapped[int] = fen()
-    detail: Mapped[dict[str, Any]]
-    imported_by: Mapped[UUID | None]
-    imported_at: Mapped[datetime] = mapped_column(default=clock.now)
 
 
 class FindCode(Base):

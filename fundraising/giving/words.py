@@ -8,6 +8,7 @@ from fundraising.payments.models import DifferenceKind, RefundStage, ReviewKind
 REVIEWS: dict[str, Any] = {
     ReviewKind.MISMATCH: _l("Amount or currency differs from the order"),
     ReviewKind.ORPHAN: _l("Money for an order we do not know"),
+    ReviewKind.PLATFORM_REFUND: _l("A platform refunded a gift that is in the books"),
     ReviewKind.DUPLICATE: _l("An order was paid twice"),
     ReviewKind.PAID_AFTER_CLOSE: _l("Paid after the order had ended"),
     ReviewKind.EXTERNAL_REFUND: _l("Refunded at the provider, not by us"),

@@ -4,6 +4,8 @@ The accounts are rows that the first ledger migration writes and a chapter may e
 knows these.
 """
 
+from fundraising.ledger import clearing as added
+
 CASH = "1001"
 BANK = "1002"
 CLEARING = "1009"
@@ -46,7 +48,15 @@ def clearing(provider: str) -> str:
     Raises:
         KeyError: the chart has no account for that provider.
     """
-    return _CLEARING[provider]
+    account = _CLEARING.get(provider) or added.find_account(provider)
+    if account is None:
+        raise KeyError(provider)
+    return account
+
+
+def has_clearing(provider: str) -> bool:
+    """Whether the chart has an account where that provider's money waits."""
+    return provider in _CLEARING or added.find_account(provider) is not None
 
 
 def income(fund_kind: str) -> str:

@@ -29,3 +29,10 @@ class EntryNotFound(NotFound):
     """No such journal entry."""
 
     message = _l("We could not find that voucher.")
+
+
+class ChartFull(DomainError):
+    """No number is left for another sub-account."""
+
+    code = "chart_full"
+    message = _l("The chart of accounts has no number left for another channel.")

@@ -69,6 +69,8 @@ class Account(Base):
     code: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[Text2]
     type: Mapped[str]
+    channel: Mapped[str | None] = mapped_column(unique=True)
+    """The channel whose money waits here for the bank, where the chapter added it."""
 
 
 class Period(Base):

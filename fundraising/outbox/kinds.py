@@ -20,6 +20,7 @@ class Kind(StrEnum):
     FOLLOW_REFUND = "receipts.follow_refund"
     RECONCILE = "payments.reconcile"
     SEND_MAIL = "mail.send"
+    IMPORT_GIFTS = "gifts.import"
 
 
 QUEUE_OF = {
@@ -28,4 +29,5 @@ QUEUE_OF = {
     Kind.FOLLOW_REFUND: Queue.RECEIPTS,
     Kind.RECONCILE: Queue.MAINTENANCE,
     Kind.SEND_MAIL: Queue.MAIL,
+    Kind.IMPORT_GIFTS: Queue.MAINTENANCE,
 }

@@ -49,6 +49,7 @@ class ReviewKind(StrEnum):
     MONEY_RETURNED = "money_returned"
     UNPARSABLE = "unparsable"
     UNKNOWN_EVENT = "unknown_event"
+    PLATFORM_REFUND = "platform_refund"
 
 
 class Attempt(Base):

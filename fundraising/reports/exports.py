@@ -67,7 +67,8 @@ def vouchers(period: str | None = None) -> Export:
 
 def gifts(slug: str | None = None) -> Export:
     """Return ``gifts.csv``: paid gifts with the voucher that booked them. Public names only."""
-    return _export(GIFTS, queries.gifts(slug), _gift)
+    tongue = words.with_platforms(words.tongue())
+    return _export(GIFTS, queries.gifts(slug), _gift, tongue)
 
 
 def trial_balance() -> Export:
@@ -102,9 +103,12 @@ def _words(heading: Sequence[Any]) -> list[str]:
 
 
 def _export(
-    heading: Sequence[Any], rows: Rows, write: Callable[[Tongue, Row[Any]], list[Cell]]
+    heading: Sequence[Any],
+    rows: Rows,
+    write: Callable[[Tongue, Row[Any]], list[Cell]],
+    tongue: Tongue | None = None,
 ) -> Export:
-    table = map(partial(write, words.tongue()), rows)
+    table = map(partial(write, tongue or words.tongue()), rows)
     return Export(csv_files.lines(_words(heading), table), rows)
 
 

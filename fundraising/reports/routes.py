@@ -34,6 +34,7 @@ from fundraising.ledger import service as ledger
 from fundraising.money import Money
 from fundraising.payments import statement_import, statements
 from fundraising.payments.models import BankLine
+from fundraising.payments.platforms import queries as platforms
 from fundraising.reports import exports, queries, words
 from fundraising.reports.exports import Export
 from fundraising.reports.forms import FeeForm, StatementForm
@@ -65,7 +66,7 @@ def finance() -> ResponseReturnValue:
         checked_at=audit_queries.heartbeats().get("books"),
         watched=(
             chart.BANK,
-            *map(chart.clearing, (*words.PAID_OUT_BY, *words.DEPOSITS)),
+            *map(chart.clearing, (*_channels(), *words.DEPOSITS)),
             chart.SUSPENSE,
             chart.PAYABLE,
         ),
@@ -229,6 +230,11 @@ def _book_as(line: BankLine, chosen: str) -> None:
         statements.match_payout(line, chosen, current_user.id)
 
 
+def _channels() -> list[str]:
+    """Return every channel whose money waits for the bank statement."""
+    return [*words.PAID_OUT_BY, *platforms.names()]
+
+
 def _order() -> UUID:
     """Return the transfer that was chosen, or whose code or order number was written."""
     chosen = _uuid(request.form.get("attempt"))
@@ -242,7 +248,8 @@ def _bank_page(form: StatementForm) -> str:
         form=form,
         lines=lines,
         candidates=statements.candidates(lines),
-        balances=_waiting_balances(),
+        balances={name: books.balance(chart.clearing(name)) for name in _channels()},
+        platforms=platforms.names(),
         suggestions=transfers.suggest(lines),
         mappings=statement_import.mappings(),
         deposits={name: books.balance(chart.clearing(name)) for name in words.DEPOSITS},

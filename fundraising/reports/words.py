@@ -1,12 +1,13 @@
 """How the books' own words are called on staff pages and in exports."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fundraising.i18n import language
+from fundraising.i18n import language, pick
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger.models import AccountType, EntryKind
+from fundraising.payments.platforms import queries as platforms
 
 KINDS: dict[str, Any] = {
     EntryKind.GIFT_RECEIVED: _l("Gift received"),
@@ -42,7 +43,6 @@ PAID_OUT_BY: dict[str, Any] = {
     "wechatpay": _l("WeChat Pay"),
     "alipay": _l("Alipay"),
     "stripe": _l("Card (Stripe)"),
-    "gongyibao": _l("Gongyibao"),
 }
 """Channels where money waits until they pay it out to the bank."""
 CHANNELS: dict[str, Any] = {**PAID_OUT_BY, "bank": _l("Bank transfer")}
@@ -64,8 +64,9 @@ def kind(value: str) -> str:
 
 def channel(value: str) -> str:
     """Return the name of a giving channel such as ``wechatpay.native``."""
-    name = value.partition(".")[0]
-    return str(CHANNELS.get(name) or GIVEN.get(name) or value)
+    code = value.partition(".")[0]
+    known = CHANNELS.get(code) or GIVEN.get(code)
+    return str(known or pick(platforms.names().get(code)) or value)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,12 @@ class Tongue:
     def pick(self, value: Mapping[str, str] | None) -> str:
         """Return content people wrote in this language, else in Chinese."""
         return (value or {}).get(self.language) or (value or {}).get("zh", "")
+
+
+def with_platforms(words: Tongue) -> Tongue:
+    """Return the words with the names of all registered platforms among the channels."""
+    named = {code: words.pick(name) for code, name in platforms.names().items()}
+    return replace(words, channels={**named, **words.channels})
 
 
 def tongue() -> Tongue:

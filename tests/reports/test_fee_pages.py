@@ -1,4 +1,4 @@
-"""Finance closes a platform's account: the lump sum by the bank, the fee from the settlement."""
+"""Finance closes a provider's account: the lump sum by the bank, the fee from the settlement."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from fundraising.audit import queries as audit
 from fundraising.campaigns.models import Campaign
 from fundraising.funds import queries as funds
-from fundraising.giving import imports
 from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.money import Money
@@ -17,24 +16,21 @@ from fundraising.payments import statements
 from tests.factories import Make
 
 Staff = Callable[[str], FlaskClient]
-GIFTS = (
-    "捐赠编号,捐赠金额(元),捐赠时间\nF1,60.00,2024-05-08 10:00:00\nF2,40.00,2024-05-08 11:00:00\n"
-)
 STATEMENT = "交易时间,交易流水号,贷方发生额\n2024-05-20 09:00:00,LUMP1,99.40\n"
 
 
 @pytest.fixture
 def campaign(make: Make, session: Session) -> Campaign:
-    """A campaign to which a platform's file brought a hundred yuan."""
+    """A campaign that got a hundred yuan through a provider."""
     made = make.campaign()
-    imports.apply(made, imports.plan(made, GIFTS.encode(), "gifts.csv"), None)
+    make.money(made.fund_id, 6_000, 4_000)
     session.commit()
     return made
 
 
 def fee(browser: FlaskClient, campaign: Campaign, amount: str = "0.60", **other: str) -> int:
     values = {
-        "provider": "gongyibao",
+        "provider": "wechatpay",
         "fund": str(campaign.fund_id),
         "amount": amount,
         "kept_on": "2024-05-20",
@@ -51,11 +47,11 @@ def test_lump_sum_and_fee_close_what_waits_to_the_fen(
     line = statements.find("1305", "LUMP1")
 
     assert (
-        browser.post(f"/staff/finance/bank/{line.id}", data={"as": "gongyibao"}).status_code == 303
+        browser.post(f"/staff/finance/bank/{line.id}", data={"as": "wechatpay"}).status_code == 303
     )
     assert fee(browser, campaign) == fee(browser, campaign) == 303
 
-    assert books.balance(chart.clearing("gongyibao")) == Money.zero()
+    assert books.balance(chart.clearing("wechatpay")) == Money.zero()
     assert books.balance(chart.FUNDRAISING_COST) == Money(60)
     assert funds.lane(campaign.fund_id).unspent_fen == 9940
     assert [e.action for e in audit.events()].count("fee.booked") == 1
