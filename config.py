@@ -130,6 +130,25 @@ class Settings(BaseSettings):
         description="Development: address of the simulator's cashier, linked from the pay page.",
     )
 
+    alipay_gateway_url: str = Field(
+        default="https://openapi.alipay.com/gateway.do", description="Alipay's open gateway."
+    )
+    alipay_app_id: str = Field(default="", description="App id; empty turns Alipay off.")
+    alipay_seller_id: str = Field(
+        default="", description="The chapter's number at Alipay (PID, 2088…)."
+    )
+    alipay_private_key_file: Path | None = Field(
+        default=None, description="Private key of the app (PEM, RSA2)."
+    )
+    alipay_public_key_file: Path | None = Field(
+        default=None,
+        description="Alipay's public key (PEM); several keys one after another while they change.",
+    )
+    alipay_simulator_url: str = Field(
+        default="",
+        description="Development: address of Alipay's simulator, linked from the pay page.",
+    )
+
     bank_account_number: str = Field(
         default="", description="Number of the chapter's account; empty turns bank transfers off."
     )
@@ -152,7 +171,13 @@ class Settings(BaseSettings):
     @property
     def payment_hosts(self) -> list[str]:
         """Addresses of payment providers this process would speak to."""
-        return [self.wechatpay_base_url, self.wechatpay_oauth_url, self.wechatpay_oauth_api_url]
+        wechatpay = [
+            self.wechatpay_base_url,
+            self.wechatpay_oauth_url,
+            self.wechatpay_oauth_api_url,
+        ]
+        named = [(self.wechatpay_mchid, wechatpay), (self.alipay_app_id, [self.alipay_gateway_url])]
+        return [url for is_on, urls in named if is_on for url in urls]
 
     @field_validator("public_url")
     @classmethod
@@ -175,25 +200,24 @@ class Settings(BaseSettings):
         return self
 
     def _production_faults(self) -> list[tuple[bool, str]]:
-        pays = bool(self.wechatpay_mchid)
         loopback = [u for u in self.payment_hosts if not _is_public_https(u)]
         spares = [key for key in self.secret_key_fallbacks.split(",") if key]
-        simulated = SIMULATOR_MARK in self.wechatpay_apiv3_key + self.wechatpay_mchid
+        wechatpay = self.wechatpay_apiv3_key + self.wechatpay_mchid
+        alipay = self.alipay_app_id + self.alipay_seller_id
         return [
             (self.debug, "DEBUG is on"),
             (not self.ratelimit_enabled, "RATELIMIT_ENABLED is false"),
             (_is_weak(self.secret_key), "SECRET_KEY is too simple"),
             (any(map(_is_weak, spares)), "SECRET_KEY_FALLBACKS holds a key that is too simple"),
-            (
-                pays and bool(loopback),
-                f"payment provider addresses must be public https: {loopback}",
-            ),
+            (bool(loopback), f"payment provider addresses must be public https: {loopback}"),
             (
                 DEMO_MARK in self.bank_account_name + self.bank_name,
                 "BANK_* are of the demonstration",
             ),
-            (pays and simulated, "WECHATPAY_* are keys of the simulator"),
+            (SIMULATOR_MARK in wechatpay, "WECHATPAY_* are keys of the simulator"),
             (bool(self.wechatpay_simulator_url), "WECHATPAY_SIMULATOR_URL is set"),
+            (SIMULATOR_MARK in alipay, "ALIPAY_* are of the simulator"),
+            (bool(self.alipay_simulator_url), "ALIPAY_SIMULATOR_URL is set"),
             (not _is_public_https(self.public_url), "PUBLIC_URL must be public https"),
             ("*" in self.trusted_hosts, "TRUSTED_HOSTS names hosts, not patterns"),
         ]

@@ -113,7 +113,9 @@ def _forget() -> None:
 @pytest.fixture(scope="session")
 def app(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """The application on this worker's database."""
-    for name in [n for n in os.environ if n.startswith(("WECHATPAY_", "DATABASE_", "REDIS_"))]:
+    for name in [
+        n for n in os.environ if n.startswith(("WECHATPAY_", "ALIPAY_", "DATABASE_", "REDIS_"))
+    ]:
         del os.environ[name]
     application = create_app(settings_for(postgres.url(), tmp_path_factory.mktemp("app")))
     application.testing = True

@@ -1,11 +1,12 @@
 """Asking providers about attempts whose notice has not come, and closing those that ran out of time.
 
 The pauses grow with the age of an attempt; at its end it is queried, closed, and queried again, so that
-a payment in the last second is found. The provider's final word ends the asking, not our clock.
+a payment in the last second is found. The provider's final word ends the asking, not our clock. Where an
+order begins only when somebody scans it, "does not exist" means nothing until some time after its end.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select, text
@@ -70,10 +71,8 @@ def _claim(limit: int) -> list[Attempt]:
     for attempt in due:
         attempt.query_count += 1
         pause = timedelta(seconds=PAUSES[min(attempt.query_count, len(PAUSES)) - 1])
-        next_at = now + max(pause, LEASE)
-        if now < attempt.expires_at:
-            next_at = min(next_at, attempt.expires_at + GRACE)
-        attempt.query_due_at = next_at
+        ends = (attempt.expires_at + GRACE, _unborn_until(attempt) + GRACE)
+        attempt.query_due_at = min([now + max(pause, LEASE), *(end for end in ends if now < end)])
     db.session.flush()
     return due
 
@@ -82,10 +81,12 @@ def _ask(adapter: Provider, attempt: Attempt) -> list[Fact]:
     result = adapter.query(attempt.merchant_ref)
     if result.facts:
         return result.facts
-    is_over = clock.now() >= attempt.expires_at
-    if result.state is OrderState.CLOSED or (result.state is OrderState.NOT_EXIST and is_over):
+    now = clock.now()
+    if result.state is OrderState.CLOSED:
         return [_closed(attempt)]
-    if not is_over:
+    if result.state is OrderState.NOT_EXIST:
+        return [_closed(attempt)] if now >= _unborn_until(attempt) else []
+    if now < attempt.expires_at:
         return []
     if adapter.close(attempt.merchant_ref) is CloseResult.NOT_EXIST:
         return [_closed(attempt)]
@@ -93,6 +94,12 @@ def _ask(adapter: Provider, attempt: Attempt) -> list[Fact]:
     if again.facts:
         return again.facts
     return [_closed(attempt)] if again.state is OrderState.CLOSED else []
+
+
+def _unborn_until(attempt: Attempt) -> datetime:
+    """Return until when an order that does not exist at its provider may still begin there."""
+    adapter = service.providers().get(attempt.provider)
+    return attempt.expires_at + (adapter.unborn_for if adapter else timedelta(0))
 
 
 def _closed(attempt: Attempt) -> Fact:

@@ -258,6 +258,7 @@ class Answering:
     """A provider that answers as the test says."""
 
     name, account = "wechatpay", wechat.MCHID
+    unborn_for = timedelta(0)
 
     def __init__(
         self, *answers: QueryResult | Exception, close: CloseResult = CloseResult.CLOSED

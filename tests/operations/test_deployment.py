@@ -49,6 +49,11 @@ def test_good_settings_are_accepted() -> None:
         {**PAYS, "wechatpay_oauth_api_url": "https://[::1]"},
         {**PAYS, "wechatpay_oauth_url": "https://192.168.1.2/authorize"},
         {**PAYS, "wechatpay_apiv3_key": "SIMULATOR".ljust(32, "0")},
+        {"alipay_app_id": "2021", "alipay_gateway_url": "http://openapi.alipay.com/gateway.do"},
+        {"alipay_app_id": "2021", "alipay_gateway_url": "https://127.0.0.1/gateway.do"},
+        {"alipay_app_id": "2021SIMULATOR"},
+        {"alipay_app_id": "2021", "alipay_seller_id": "2088SIMULATOR"},
+        {"alipay_simulator_url": "http://127.0.0.1:9000"},
     ],
     ids=str,
 )

@@ -6,7 +6,7 @@ outbound half may answer *unknown*, which never changes the state of money and i
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -20,6 +20,9 @@ class Product(StrEnum):
     WECHATPAY_NATIVE = "wechatpay.native"
     WECHATPAY_JSAPI = "wechatpay.jsapi"
     WECHATPAY_H5 = "wechatpay.h5"
+    ALIPAY_PAGE = "alipay.page"
+    ALIPAY_WAP = "alipay.wap"
+    ALIPAY_QR = "alipay.qr"
     BANK_TRANSFER = "bank.transfer"
 
     @property
@@ -97,6 +100,7 @@ class OrderRequest:
     notify_url: str
     payer_openid: str | None = None
     client_ip: str | None = None
+    return_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -275,6 +279,10 @@ class Provider(Protocol):
     @property
     def largest_notice(self) -> int:
         """How many bytes a notice may have."""
+
+    @property
+    def unborn_for(self) -> timedelta:
+        """How long after its end an order that does not exist there may still turn out to be paid."""
 
     def open_order(self, order: OrderRequest) -> Instruction:
         """Open the order, or open it again; idempotent by ``merchant_ref``."""

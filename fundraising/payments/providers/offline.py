@@ -1,7 +1,7 @@
 """What a channel without any interface of its own answers: bank transfers, cash, files of platforms."""
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from fundraising.payments.providers.base import (
@@ -28,6 +28,7 @@ class Offline:
 
     bill_kinds: tuple[BillKind, ...] = ()
     largest_notice: int = 0
+    unborn_for: timedelta = timedelta(0)
 
     def authenticate(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> Envelope:
         """Believe nothing: such a channel sends no notices."""

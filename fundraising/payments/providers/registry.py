@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.x509 import load_pem_x509_certificate
 
 from config import Settings
+from fundraising.payments.providers.alipay import Alipay
 from fundraising.payments.providers.bank import BankTransfer
 from fundraising.payments.providers.base import Provider
 from fundraising.payments.providers.wechatpay import WechatPay
@@ -29,6 +30,8 @@ def build(settings: Settings) -> dict[str, Provider]:
     found: dict[str, Provider] = {}
     if settings.wechatpay_mchid:
         found["wechatpay"] = _wechatpay(settings)
+    if settings.alipay_app_id:
+        found["alipay"] = _alipay(settings)
     if settings.bank_account_number:
         found["bank"] = _bank(settings)
     return found
@@ -56,7 +59,7 @@ def _wechatpay(settings: Settings) -> WechatPay:
         account=settings.wechatpay_mchid,
         appid=settings.wechatpay_appid,
         serial=settings.wechatpay_serial_no,
-        private_key=_private_key(key_file),
+        private_key=_private_key(key_file, "WECHATPAY_PRIVATE_KEY_FILE"),
         apiv3_keys=keys,
         verify_keys=verify_keys(folder),
         base_url=settings.wechatpay_base_url.rstrip("/"),
@@ -67,10 +70,37 @@ def _wechatpay(settings: Settings) -> WechatPay:
     )
 
 
-def _private_key(file: Path) -> RSAPrivateKey:
+def _alipay(settings: Settings) -> Alipay:
+    private, public = settings.alipay_private_key_file, settings.alipay_public_key_file
+    if private is None or public is None or not settings.alipay_seller_id:
+        raise BadProviderSettings(
+            "ALIPAY_SELLER_ID, ALIPAY_PRIVATE_KEY_FILE and ALIPAY_PUBLIC_KEY_FILE go with ALIPAY_APP_ID"
+        )
+    return Alipay(
+        app_id=settings.alipay_app_id,
+        account=settings.alipay_seller_id,
+        private_key=_private_key(private, "ALIPAY_PRIVATE_KEY_FILE"),
+        public_keys=public_keys(public),
+        gateway_url=settings.alipay_gateway_url,
+        http=httpx.Client(timeout=LIMITS, trust_env=False, follow_redirects=False),
+    )
+
+
+def public_keys(file: Path) -> list[RSAPublicKey]:
+    """Return Alipay's keys of a PEM file, one after another."""
+    end = b"-----END PUBLIC KEY-----"
+    blocks = [block + end for block in file.read_bytes().split(end)[:-1]]
+    keys = [serialization.load_pem_public_key(block) for block in blocks]
+    found = [key for key in keys if isinstance(key, RSAPublicKey)]
+    if not found or len(found) < len(keys):
+        raise BadProviderSettings("ALIPAY_PUBLIC_KEY_FILE holds no RSA public keys in PEM")
+    return found
+
+
+def _private_key(file: Path, name: str) -> RSAPrivateKey:
     key = serialization.load_pem_private_key(file.read_bytes(), password=None)
     if not isinstance(key, RSAPrivateKey):
-        raise BadProviderSettings("WECHATPAY_PRIVATE_KEY_FILE is no RSA key")
+        raise BadProviderSettings(f"{name} is no RSA key")
     return key
 
 

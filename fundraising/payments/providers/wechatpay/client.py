@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -89,6 +89,7 @@ class WechatPay:
     name: str = "wechatpay"
     bill_kinds: tuple[BillKind, ...] = (BillKind.TRADE, BillKind.FUND_FLOW)
     largest_notice: int = 64 * 1024
+    unborn_for: timedelta = timedelta(0)
 
     # ------------------------------------------------------------------ orders
 
