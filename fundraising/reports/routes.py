@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import (
     Blueprint,
     Response,
+    current_app,
     flash,
     redirect,
     render_template,
@@ -15,6 +16,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from config import Settings
 from fundraising import clock
 from fundraising.access import staff_may
 from fundraising.accounts import nav
@@ -134,7 +136,8 @@ def bank() -> ResponseReturnValue:
     """List lines of bank statements that wait for their entry, or those that have it."""
     if "booked" in request.args:
         return render_template("reports/bank_booked.html", booked=statements.booked())
-    return _bank_page(StatementForm(formdata=None))
+    settings: Settings = current_app.extensions["settings"]
+    return _bank_page(StatementForm(formdata=None, account=settings.bank_account_number))
 
 
 @bp.post("/finance/bank/<uuid:line_id>")
