@@ -18,6 +18,8 @@ from fundraising.accounts.models import User
 from fundraising.accounts.roles import LABELS
 from fundraising.audit import queries as audit_queries
 from fundraising.audit import service as audit
+from fundraising.audit import words
+from fundraising.audit.models import AuditEvent
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError, NotFound
 from fundraising.i18n import gettext as _
@@ -26,7 +28,7 @@ from fundraising.outbox import queries as outbox_queries
 from fundraising.outbox import service as outbox
 
 bp = Blueprint("accounts", __name__, url_prefix="/staff")
-UNPROCESSABLE = 422
+UNPROCESSABLE, LOG_PAGE = 422, 100
 
 
 class InviteForm(FlaskForm):
@@ -124,9 +126,26 @@ def _people(form: InviteForm) -> str:
 def log() -> ResponseReturnValue:
     """Show who did what."""
     before = request.args.get("before", type=UUID)
-    events = audit_queries.events(before=before, subject=request.args.get("subject", ""))
-    names = service.names_of({e.actor_id for e in events if e.actor_id})
-    return render_template("accounts/log.html", events=events, names=names)
+    subject = request.args.get("subject", "")
+    events = audit_queries.events(before=before, subject=subject, limit=LOG_PAGE + 1)
+    shown = events[:LOG_PAGE]
+    names = service.names_of(_people_in(shown))
+    last = shown[-1].id if len(events) > LOG_PAGE else None
+    return render_template(
+        "accounts/log.html",
+        events=shown,
+        names=names,
+        people={f"staff:{user_id}": name for user_id, name in names.items()},
+        older=url_for(".log", before=last, subject=subject or None) if last else "",
+        subject=subject,
+        words=words,
+    )
+
+
+def _people_in(events: list[AuditEvent]) -> set[UUID]:
+    """Return the accounts that acted or were acted upon."""
+    named = {UUID(e.subject[6:]) for e in events if e.subject.startswith("staff:")}
+    return named | {e.actor_id for e in events if e.actor_id}
 
 
 @bp.post("/alarms/close")

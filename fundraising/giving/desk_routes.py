@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from fundraising.access import staff_may
 from fundraising.accounts import nav
@@ -13,15 +13,14 @@ from fundraising.accounts.nav import Card
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
 from fundraising.funds import queries as funds
-from fundraising.giving import queries, refunds, service
-from fundraising.giving.models import Gift, MessageState
+from fundraising.giving import history, queries, refunds, service
+from fundraising.giving.models import Gift
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
-from fundraising.ledger.models import JournalEntry
 from fundraising.payments import service as payments
-from fundraising.payments.models import ProviderFact
 
 bp = Blueprint("gift_desk", __name__, url_prefix="/staff")
+AT_ONCE = 200
 
 
 @bp.get("/orders")
@@ -45,23 +44,11 @@ def orders() -> ResponseReturnValue:
 def order(ref: str) -> ResponseReturnValue:
     """Show an order with everything that was said and booked about it."""
     gift = queries.by_ref(ref)
-    attempts = payments.attempts_of(gift.id)
-    facts = list(
-        db.session.execute(
-            select(ProviderFact)
-            .where(ProviderFact.attempt_id.in_([a.id for a in attempts]))
-            .order_by(ProviderFact.recorded_at)
-        ).scalars()
-    )
-    keys = [f"fact:{f.id}" for f in facts] + [f"gift:{gift.channel}:{gift.external_ref}"]
-    booked = select(JournalEntry).where(JournalEntry.key.in_(keys)).order_by(JournalEntry.id)
     return render_template(
         "giving/desk_order.html",
         gift=gift,
         campaign=campaigns.get_by_id(gift.campaign_id),
-        attempts=attempts,
-        facts=facts,
-        entries=list(db.session.execute(booked).scalars()),
+        steps=history.of(gift),
         trace=funds.trace(gift.id),
         refunds=refunds.of_gift(gift),
         payment=refunds.payment_of(gift),
@@ -82,24 +69,29 @@ def _find(number: str) -> Gift | None:
 @staff_may("campaign.edit")
 def messages() -> ResponseReturnValue:
     """Show messages that nobody has looked at."""
-    return render_template("giving/desk_messages.html", gifts=queries.waiting_messages())
+    return render_template(
+        "giving/desk_messages.html",
+        gifts=queries.waiting_messages(),
+        waiting=queries.count_waiting_messages(),
+    )
 
 
-@bp.post("/messages/<uuid:gift_id>")
+@bp.post("/messages")
 @staff_may("campaign.edit")
-def moderate(gift_id: UUID) -> ResponseReturnValue:
-    """Let a message be seen, or not."""
+def moderate() -> ResponseReturnValue:
+    """Let the messages of a page be seen, except those that were not ticked."""
+    seen = request.form.getlist("seen", type=UUID)[:AT_ONCE]
+    ticked = set(request.form.getlist("show", type=UUID))
     with transaction():
-        service.moderate(gift_id, current_user.id, is_approved=request.form.get("show") == "1")
+        for gift_id in seen:
+            service.moderate(gift_id, current_user.id, is_approved=gift_id in ticked)
+    shown = sum(gift_id in ticked for gift_id in seen)
+    flash(_("%(shown)s shown, %(hidden)s not shown.", shown=shown, hidden=len(seen) - shown), "ok")
     return redirect(url_for(".messages"), 303)
 
 
 def _messages_card() -> Card:
-    query = select(func.count()).select_from(Gift)
-    query = query.where(Gift.message_state == MessageState.PENDING, Gift.paid_at.is_not(None))
-    return Card(
-        _l("Messages to read"), db.session.execute(query).scalar_one(), "gift_desk.messages"
-    )
+    return Card(_l("Messages to read"), queries.count_waiting_messages(), "gift_desk.messages")
 
 
 nav.register_card("campaign.edit", _messages_card)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, select, text, tuple_
+from sqlalchemy import Select, func, select, text, tuple_
 
 from fundraising.database import db
 from fundraising.giving.errors import GiftNotFound
@@ -123,6 +123,13 @@ def _public(gift: Gift) -> PublicGift:
         gift.paid_at,
         gift.message if is_shown else None,
     )
+
+
+def count_waiting_messages() -> int:
+    """Return how many messages nobody has looked at."""
+    query = select(func.count()).select_from(Gift)
+    query = query.where(Gift.message_state == MessageState.PENDING, Gift.paid_at.is_not(None))
+    return db.session.execute(query).scalar_one()
 
 
 def waiting_messages(limit: int = 50) -> Sequence[Gift]:

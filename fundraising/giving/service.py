@@ -183,10 +183,12 @@ def withdraw_message(gift: Gift) -> None:
 
 
 def moderate(gift_id: UUID, actor_id: UUID, *, is_approved: bool) -> None:
-    """Let a message be seen, or not. Raises GiftNotFound."""
-    gift = db.session.get(Gift, gift_id)
+    """Let a waiting message be seen, or not; one that a colleague decided on meanwhile stays. Raises GiftNotFound."""
+    gift = db.session.get(Gift, gift_id, with_for_update=True, populate_existing=True)
     if gift is None:
         raise GiftNotFound
+    if gift.message_state != MessageState.PENDING:
+        return
     gift.message_state = MessageState.APPROVED if is_approved else MessageState.HIDDEN
     db.session.flush()
     audit.record(f"message.{gift.message_state}", f"gift:{gift.ref}", actor_id, {})

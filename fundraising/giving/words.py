@@ -3,7 +3,8 @@
 from typing import Any
 
 from fundraising.i18n import lazy_gettext as _l
-from fundraising.payments.models import DifferenceKind, RefundStage, ReviewKind
+from fundraising.payments.models import AttemptState, DifferenceKind, RefundStage, ReviewKind
+from fundraising.payments.providers.base import FactKind, FactSource, Product
 
 REVIEWS: dict[str, Any] = {
     ReviewKind.MISMATCH: _l("Amount or currency differs from the order"),
@@ -82,6 +83,49 @@ SUMS: dict[str, Any] = {
     "fees_fen": _l("Fees on the bill"),
     "fees_booked_fen": _l("Fees booked"),
     "payout_fen": _l("Paid out to the bank"),
+}
+PRODUCTS: dict[str, Any] = {
+    Product.WECHATPAY_NATIVE: _l("WeChat Pay, QR code"),
+    Product.WECHATPAY_JSAPI: _l("WeChat Pay, inside WeChat"),
+    Product.WECHATPAY_H5: _l("WeChat Pay, mobile browser"),
+    Product.BANK_TRANSFER: _l("Bank transfer"),
+}
+ATTEMPTS: dict[str, Any] = {
+    AttemptState.CREATED: _l("Not opened at the provider yet"),
+    AttemptState.PENDING: _l("Waiting for payment"),
+    AttemptState.PAID: _l("Paid"),
+    AttemptState.CLOSED: _l("Closed unpaid"),
+    AttemptState.FAILED: _l("Failed"),
+    AttemptState.REVIEW: _l("Being looked into"),
+}
+FACTS: dict[str, Any] = {
+    FactKind.PAID: _l("paid"),
+    FactKind.CLOSED: _l("closed unpaid"),
+    FactKind.REFUND_SEEN: _l("a refund exists"),
+    FactKind.REFUNDED: _l("refunded"),
+    FactKind.REFUND_FAILED: _l("the refund failed"),
+    FactKind.REFUND_STUCK: _l("the refund is stuck"),
+    FactKind.DISPUTED: _l("disputed by the payer"),
+    FactKind.RETURNED: _l("money came back"),
+}
+SOURCES: dict[str, Any] = {
+    FactSource.NOTICE: _l("by notice"),
+    FactSource.QUERY: _l("when asked"),
+    FactSource.BILL: _l("on the bill"),
+}
+OUTCOMES: dict[str, Any] = {
+    "settled": _l("taken as the gift"),
+    "suspense": _l("kept aside to be looked into"),
+    "duplicate": _l("kept aside: paid twice"),
+    "closed": _l("the way to pay is closed"),
+    "seen": _l("noted"),
+    "refunded": _l("taken off the gift"),
+    "uncovered": _l("its fund can no longer give it"),
+    "excess": _l("more than the payment holds"),
+    "failed": _l("nothing moved"),
+    "stuck": _l("waits for a person"),
+    "returned": _l("kept aside to be looked into"),
+    "accepted": _l("taken as the gift"),
 }
 
 

@@ -14,6 +14,7 @@ from fundraising.accounts import nav
 from fundraising.accounts import service as accounts
 from fundraising.accounts.nav import Card
 from fundraising.audit import queries as audit
+from fundraising.audit import words
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError
@@ -44,24 +45,6 @@ STATES = {
     PurchaseState.RECEIVED: _l("Accepted"),
     PurchaseState.REJECTED: _l("Sent back"),
     PurchaseState.CANCELLED: _l("Cancelled"),
-}
-ACTIONS = {
-    "purchase.created": _l("Draft written"),
-    "purchase.edited": _l("Changed"),
-    "purchase.line_added": _l("Line added"),
-    "purchase.line_removed": _l("Line removed"),
-    "purchase.paper_attached": _l("Paper attached"),
-    "purchase.submitted": _l("Handed in for approval"),
-    "purchase.approved": _l("Approved"),
-    "purchase.rejected": _l("Sent back"),
-    "purchase.reopened": _l("Taken back to draft"),
-    "purchase.cancelled": _l("Cancelled"),
-    "purchase.closed_short": _l("Closed without the rest"),
-    "purchase.goods_accepted": _l("Goods accepted"),
-    "purchase.devices_accepted": _l("Devices accepted"),
-    "purchase.payment_prepared": _l("Payment prepared"),
-    "purchase.payment_approved": _l("Payment approved and booked"),
-    "purchase.payment_rejected": _l("Payment refused"),
 }
 Step = Callable[[Purchase], object]
 register_suppliers(bp)
@@ -355,7 +338,7 @@ def _page(
         total_fen=sum(line.amount_fen for line in purchase.lines),
         payable_fen=payable,
         history=history,
-        actions=ACTIONS,
+        actions=words.ACTIONS,
         refused=refused,
         **_forms(purchase, payable, forms),
     )

@@ -1,0 +1,189 @@
+"""How the audit log's actions, subjects and details are called on staff pages."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fundraising.i18n import fen
+from fundraising.i18n import lazy_gettext as _l
+
+ACTIONS: dict[str, Any] = {
+    "alarm.closed": _l("Alarm looked into"),
+    "bank.imported": _l("Bank statement taken over"),
+    "bank.linked": _l("Bank line tied to its voucher"),
+    "bank.matched": _l("Bank line booked"),
+    "book.opened": _l("Book of numbered papers opened"),
+    "campaign.created": _l("Campaign written"),
+    "campaign.edited": _l("Campaign changed"),
+    "campaign.ended": _l("Campaign ended on its day"),
+    "campaign.image_set": _l("Picture of the campaign set"),
+    "campaign.moved": _l("Campaign taken to another state"),
+    "campaign.opened": _l("Campaign opened on its day"),
+    "cheque.bounce_asked": _l("Return of a cheque reported"),
+    "cheque.bounced": _l("Cheque taken back"),
+    "count.booked": _l("Two counts agree: booked"),
+    "count.counted": _l("Counted again"),
+    "count.differs": _l("Two counts differ"),
+    "count.recorded": _l("First count written down"),
+    "count.withdrawn": _l("Count withdrawn"),
+    "day.reconciled": _l("Day compared with bill and bank"),
+    "device.inspected": _l("Device inspected"),
+    "device.installed": _l("Device installed"),
+    "device.removed": _l("Device taken down"),
+    "device.suspended": _l("Device taken out of service"),
+    "difference.closed": _l("Difference closed"),
+    "difference.explained": _l("Difference explained"),
+    "difference.taken": _l("Difference taken on"),
+    "fault.closed": _l("Report of the public answered"),
+    "fee.booked": _l("Fee booked"),
+    "gifts.imported": _l("Gift file imported"),
+    "message.approved": _l("Message shown"),
+    "message.hidden": _l("Message not shown"),
+    "paper.voided": _l("Numbered paper made void"),
+    "period.closed": _l("Month closed"),
+    "purchase.approved": _l("Approved"),
+    "purchase.cancelled": _l("Cancelled"),
+    "purchase.closed_short": _l("Closed without the rest"),
+    "purchase.created": _l("Draft written"),
+    "purchase.devices_accepted": _l("Devices accepted"),
+    "purchase.edited": _l("Changed"),
+    "purchase.goods_accepted": _l("Goods accepted"),
+    "purchase.line_added": _l("Line added"),
+    "purchase.line_removed": _l("Line removed"),
+    "purchase.paper_attached": _l("Paper attached"),
+    "purchase.payment_approved": _l("Payment approved and booked"),
+    "purchase.payment_prepared": _l("Payment prepared"),
+    "purchase.payment_rejected": _l("Payment refused"),
+    "purchase.rejected": _l("Sent back"),
+    "purchase.reopened": _l("Taken back to draft"),
+    "purchase.submitted": _l("Handed in for approval"),
+    "receipt.voided": _l("Receipt made void"),
+    "refund.approved": _l("Refund approved"),
+    "refund.cancelled": _l("Refund given up"),
+    "refund.covered": _l("Refund borne by the chapter"),
+    "refund.requested": _l("Refund asked for"),
+    "review.closed": _l("Money looked into"),
+    "review.taken": _l("Money to look into taken on"),
+    "staff.created": _l("Colleague invited"),
+    "staff.let_in": _l("Account let in again"),
+    "staff.link_sent": _l("Link to set a password sent"),
+    "staff.password_set": _l("Password set"),
+    "staff.roles_set": _l("Roles changed"),
+    "staff.shut_out": _l("Account shut out"),
+    "supplier.created": _l("Supplier added"),
+    "supplier.edited": _l("Supplier changed"),
+    "suspense.accepted": _l("Money accepted for its order"),
+    "suspense.given": _l("Money given to a campaign"),
+    "training.confirmed": _l("Training confirmed"),
+    "training.recorded": _l("Training recorded"),
+    "training.withdrawn": _l("Training withdrawn"),
+    "update.edited": _l("Update changed"),
+    "update.published": _l("Update published"),
+    "work.revived": _l("Failed work tried again"),
+}
+SUBJECTS: dict[str, Any] = {
+    "alarm": _l("Alarm"),
+    "bank": _l("Bank line"),
+    "book": _l("Book of papers"),
+    "campaign": _l("Campaign"),
+    "cheque": _l("Cheque"),
+    "count": _l("Count"),
+    "device": _l("Device"),
+    "difference": _l("Difference"),
+    "fault": _l("Report"),
+    "fee": _l("Fee"),
+    "gift": _l("Gift"),
+    "period": _l("Month"),
+    "purchase": _l("Purchase"),
+    "receipt": _l("Receipt"),
+    "refund": _l("Refund"),
+    "review": _l("Review"),
+    "staff": _l("Account"),
+    "supplier": _l("Supplier"),
+    "training": _l("Training"),
+    "update": _l("Update"),
+    "work": _l("Work"),
+}
+DETAILS: dict[str, Any] = {
+    "account": _l("Account"),
+    "amount_fen": _l("Amount"),
+    "campaign": _l("Campaign"),
+    "changed": _l("Changed"),
+    "county": _l("County or district"),
+    "device": _l("Device"),
+    "devices": _l("Devices"),
+    "entry": _l("Voucher"),
+    "fact": _l("The provider's word"),
+    "first": _l("First number"),
+    "from": _l("Before"),
+    "gifts": _l("Gifts"),
+    "handover": _l("Handover note"),
+    "kind": _l("Kind"),
+    "known": _l("Known already"),
+    "last": _l("Last number"),
+    "line": _l("Line"),
+    "lines": _l("Lines"),
+    "new": _l("New"),
+    "number": _l("Number"),
+    "passed": _l("Passed"),
+    "payment": _l("Payment"),
+    "photo": _l("Photo"),
+    "public": _l("Public"),
+    "quantity": _l("Quantity"),
+    "reason": _l("Reason"),
+    "role": _l("Role"),
+    "roles": _l("Roles"),
+    "sha256": _l("Fingerprint of the file"),
+    "state": _l("State"),
+    "times": _l("Times"),
+    "to": _l("After"),
+}
+PAGES: dict[str, str] = {
+    "campaign": "/staff/campaigns/{}",
+    "device": "/staff/devices/{}",
+    "gift": "/staff/orders/{}",
+    "purchase": "/staff/purchases/{}",
+    "supplier": "/staff/purchases/suppliers/{}",
+    "training": "/staff/training/{}",
+}
+"""Where a subject has a page of its own; the page says itself who may open it."""
+HASH_LENGTH = 64
+SHOWN = 12
+
+
+def action(name: str) -> str:
+    """Return the words for an action, or its name where there are none."""
+    return str(ACTIONS.get(name, name))
+
+
+def kind(subject: str) -> str:
+    """Return what a subject such as ``device:AED-2024-001`` is."""
+    name = subject.partition(":")[0]
+    return str(SUBJECTS.get(name, name))
+
+
+def label(subject: str) -> str:
+    """Return which one it is: its number, or the end of an id that nobody reads."""
+    name = subject.partition(":")[2]
+    return f"…{name[-SHOWN:]}" if len(name) == 36 and name.count("-") == 4 else name
+
+
+def page(subject: str) -> str:
+    """Return the address of the subject's own page, empty when it has none."""
+    name, _, which = subject.partition(":")
+    return PAGES[name].format(which) if name in PAGES and which else ""
+
+
+def detail(facts: Mapping[str, Any]) -> str:
+    """Return the facts of an event in one line; long hashes by their beginning."""
+    return " · ".join(f"{DETAILS.get(n, n)} {_plain(n, value)}" for n, value in facts.items())
+
+
+def _plain(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(_l("yes") if value else _l("no"))
+    if isinstance(value, int) and name.endswith("_fen"):
+        return fen(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    text = str(value)
+    return f"{text[:SHOWN]}…" if len(text) == HASH_LENGTH else text

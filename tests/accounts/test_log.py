@@ -1,0 +1,89 @@
+"""The audit log is read by people: every action has its words, every page of it leads on."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from fundraising.accounts.models import User
+from fundraising.audit import service as audit
+from fundraising.audit import words
+from fundraising.giving.counter.models import CountState
+from tests.workshop import Workshop
+
+CODE = Path(__file__).resolve().parents[2] / "fundraising"
+Staff = Callable[[str], FlaskClient]
+
+
+def recorded() -> Iterator[str]:
+    """The actions that the code writes, where they stand as plain words."""
+    for path in CODE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in ("record", "_record"):
+                    yield str(node.args[0].value)
+
+
+def test_every_action_has_its_words() -> None:
+    written = set(recorded()) | {f"count.{state}" for state in CountState}
+
+    assert len(written) > 50
+    assert written - set(words.ACTIONS) == set()
+
+
+def test_every_subject_has_its_words() -> None:
+    kinds = {action.partition(".")[0] for action in words.ACTIONS}
+
+    assert kinds - set(words.SUBJECTS) - {"day", "gifts", "message", "paper", "suspense"} == set()
+
+
+def test_the_log_says_who_did_what_to_whom(
+    staff_client: Staff, workshop: Workshop, make_staff: Callable[..., User]
+) -> None:
+    device = workshop.in_service()
+    user = make_staff("buyer", "王采购")
+    browser = staff_client("auditor")
+
+    page = browser.get("/staff/log").text
+
+    assert all(word in page for word in ("设备已验收", "已安装设备", device.no, "王采购", "角色"))
+    assert "device.installed" not in page
+    assert str(user.id) not in page.replace(f"subject=staff:{user.id}", "")
+    one = browser.get(f"/staff/log?subject=device:{device.no}").text
+    assert "已巡检设备" in one
+    assert "王采购" not in one
+    assert f"/staff/devices/{device.no}" in one
+
+
+def test_the_log_goes_on_over_pages_with_its_filter(staff_client: Staff, session: Session) -> None:
+    for number in range(103):
+        audit.record("work.revived", "work:7", None, {"number": number})
+    session.commit()
+    browser = staff_client("auditor")
+
+    first = browser.get("/staff/log?subject=work:7").text
+    older = first.partition("before=")[2].partition('"')[0].replace("&amp;", "&")
+
+    assert first.count("已重试失败任务") == 100
+    assert "subject=work" in older
+    second = browser.get(f"/staff/log?before={older}").text
+    assert second.count("已重试失败任务") == 3
+    assert 'class="button plain" href="/staff/log' not in second
+
+
+@pytest.mark.parametrize(
+    ("facts", "shown"),
+    [
+        ({"amount_fen": 131_400}, "¥1,314.00"),
+        ({"passed": True}, "是"),
+        ({"sha256": "a" * 64}, "aaaaaaaaaaaa…"),
+        ({"roles": ["buyer", "finance"]}, "buyer, finance"),
+        ({"unheard_of": 3}, "unheard_of 3"),
+    ],
+)
+def test_details_are_shown_as_people_write_them(facts: dict[str, object], shown: str) -> None:
+    assert shown in words.detail(facts)
