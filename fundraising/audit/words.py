@@ -8,8 +8,10 @@ from fundraising.i18n import lazy_gettext as _l
 
 ACTIONS: dict[str, Any] = {
     "alarm.closed": _l("Alarm looked into"),
+    "bank.confirmed": _l("Bank line given to its gift"),
     "bank.imported": _l("Bank statement taken over"),
     "bank.linked": _l("Bank line tied to its voucher"),
+    "bank.mapping_saved": _l("Columns of a bank explained"),
     "bank.matched": _l("Bank line booked"),
     "book.opened": _l("Book of numbered papers opened"),
     "campaign.created": _l("Campaign written"),
@@ -83,6 +85,7 @@ ACTIONS: dict[str, Any] = {
 SUBJECTS: dict[str, Any] = {
     "alarm": _l("Alarm"),
     "bank": _l("Bank line"),
+    "bank-mapping": _l("Columns of a bank"),
     "book": _l("Book of papers"),
     "campaign": _l("Campaign"),
     "cheque": _l("Cheque"),

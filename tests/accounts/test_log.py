@@ -1,8 +1,6 @@
 """The audit log is read by people: every action has its words, every page of it leads on."""
 
-import ast
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,28 +9,9 @@ from sqlalchemy.orm import Session
 from fundraising.accounts.models import User
 from fundraising.audit import service as audit
 from fundraising.audit import words
-from fundraising.giving.counter.models import CountState
 from tests.workshop import Workshop
 
-CODE = Path(__file__).resolve().parents[2] / "fundraising"
 Staff = Callable[[str], FlaskClient]
-
-
-def recorded() -> Iterator[str]:
-    """The actions that the code writes, where they stand as plain words."""
-    for path in CODE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                if name in ("record", "_record"):
-                    yield str(node.args[0].value)
-
-
-def test_every_action_has_its_words() -> None:
-    written = set(recorded()) | {f"count.{state}" for state in CountState}
-
-    assert len(written) > 50
-    assert written - set(words.ACTIONS) == set()
 
 
 def test_every_subject_has_its_words() -> None:

@@ -39,6 +39,7 @@ MAY: dict[str, frozenset[str]] = {
     "money_desk.days": frozenset({FINANCE, AUDITOR}),
     "money_desk.one_day": frozenset({FINANCE, AUDITOR}),
     "money_desk.*": frozenset({FINANCE}),
+    "bank_desk.*": frozenset({FINANCE}),
     "counter.index": frozenset({EDITOR, FINANCE, AUDITOR}),
     "counter.show": frozenset({EDITOR, FINANCE, AUDITOR}),
     "counter.book": frozenset({EDITOR, FINANCE, AUDITOR}),

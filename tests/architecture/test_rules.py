@@ -14,7 +14,9 @@ from werkzeug.routing import Rule
 
 from config import Settings
 from fundraising.accounts.roles import ALL_PERMISSIONS
+from fundraising.audit import words
 from fundraising.campaigns.models import Campaign
+from fundraising.giving.counter.models import CountState
 from fundraising.outbox.kinds import QUEUE_OF, Kind, Queue
 from local import translations
 from tests.factories import Make
@@ -179,3 +181,20 @@ def test_chinese_texts_use_the_same_variables_as_the_english_ones() -> None:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_pages_open_in_both_languages(client: FlaskClient, page: str, language: str) -> None:
     assert client.get(f"/{page}?lang={language}").status_code == 200
+
+
+def recorded_actions() -> Iterator[str]:
+    """The actions that the code writes into the audit log, where they stand as plain words."""
+    for path in (ROOT / "fundraising").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in ("record", "_record"):
+                    yield str(node.args[0].value)
+
+
+def test_every_action_of_the_audit_log_has_its_words() -> None:
+    written = set(recorded_actions()) | {f"count.{state}" for state in CountState}
+
+    assert len(written) > 50
+    assert written - set(words.ACTIONS) == set(), "Name them in fundraising/audit/words.py."
