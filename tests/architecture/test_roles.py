@@ -75,7 +75,6 @@ MAY: dict[str, frozenset[str]] = {
     "reports.trial_balance_csv": frozenset({FINANCE, AUDITOR}),
     "reports.gifts_csv": frozenset({EDITOR, FINANCE, AUDITOR}),
     "reports.*": frozenset({FINANCE}),
-    "bank_desk.*": frozenset({FINANCE}),
 }
 """Who may open what, beside the administrator, who may everything. An asterisk stands for the rest of a desk."""
 
