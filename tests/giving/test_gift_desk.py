@@ -8,25 +8,21 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from fundraising.audit import queries as audit
-from fundraising.campaigns.models import Campaign
-from fundraising.database import db
-from fundraising.giving import imports, settlement
+from fundraising.giving import settlement
 from fundraising.giving.models import Gift
 from tests.giving.test_settlement import paid
 
 Staff = Callable[[str], FlaskClient]
 Start = Callable[..., Gift]
-FILE = "捐赠编号,捐赠金额(元),捐赠时间,留言\n" + "".join(
-    f"M{n},5.00,2024-05-08 10:0{n}:00,留言第{n}条\n" for n in range(3)
-)
 
 
 @pytest.fixture
-def messages(campaign: Campaign, session: Session) -> list[Gift]:
+def messages(start: Start, session: Session) -> list[Gift]:
     """Three gifts with messages that nobody has read."""
-    imports.apply(campaign, imports.plan(campaign, FILE.encode(), "gifts.csv"), None)
+    gifts = [start(message=f"留言第{n}条") for n in range(3)]
+    settlement.apply_facts([paid(gift) for gift in gifts])
     session.commit()
-    return list(db.session.query(Gift).order_by(Gift.external_ref))
+    return gifts
 
 
 def test_the_history_of_an_order_is_told_in_words_and_in_order(
