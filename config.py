@@ -157,6 +157,13 @@ class Settings(BaseSettings):
     )
     bank_name: str = Field(default="", description="Name of the bank and its branch.")
 
+    fiscal_base_url: str = Field(
+        default="",
+        description="Finance department's e-receipt system; empty: none, issued bills come by file.",
+    )
+    fiscal_unit_code: str = Field(default="", description="This unit's code at the department.")
+    fiscal_key: str = Field(default="", description="Key shared with the department, for signing.")
+
     @property
     def is_production(self) -> bool:
         """Whether real donors may be giving."""
@@ -191,6 +198,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _whole_fiscal(self) -> "Settings":
+        if self.fiscal_base_url and not (self.fiscal_unit_code and self.fiscal_key):
+            raise ValueError("FISCAL_UNIT_CODE and FISCAL_KEY go with FISCAL_BASE_URL.")
+        return self
+
+    @model_validator(mode="after")
     def _safe_for_production(self) -> "Settings":
         if not self.is_production:
             return self
@@ -215,6 +228,14 @@ class Settings(BaseSettings):
                 "BANK_* are of the demonstration",
             ),
             (SIMULATOR_MARK in wechatpay, "WECHATPAY_* are keys of the simulator"),
+            (
+                bool(self.fiscal_base_url) and not _is_public_https(self.fiscal_base_url),
+                "FISCAL_BASE_URL must be public https",
+            ),
+            (
+                SIMULATOR_MARK in self.fiscal_unit_code + self.fiscal_key,
+                "FISCAL_* are of the simulator",
+            ),
             (bool(self.wechatpay_simulator_url), "WECHATPAY_SIMULATOR_URL is set"),
             (SIMULATOR_MARK in alipay, "ALIPAY_* are of the simulator"),
             (bool(self.alipay_simulator_url), "ALIPAY_SIMULATOR_URL is set"),

@@ -13,6 +13,7 @@ from fundraising.accounts import nav, security
 from fundraising.database import db, ping_idle
 from fundraising.extensions import csrf, limiter
 from fundraising.payments.providers import registry
+from fundraising.receipts.fiscal import client as fiscal
 from fundraising.web.cache import KeptPages
 from fundraising.web.routes import is_alike
 
@@ -34,6 +35,7 @@ BLUEPRINTS = (
     "giving.platform_routes",
     "receipts.routes",
     "goods.routes",
+    "receipts.fiscal.routes",
     "reports.routes",
     "reports.bank_routes",
     "api.routes",
@@ -58,6 +60,7 @@ def create_app(settings: Settings) -> Flask:
     app.config.update(_flask_config(settings))
     app.extensions["settings"] = settings
     app.extensions["providers"] = registry.build(settings)
+    app.extensions["fiscal"] = fiscal.build(settings)
     if settings.proxy_hops:
         hops = settings.proxy_hops
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ from fundraising.payments.platforms import models as platforms
 from fundraising.procurement import models as procurement
 from fundraising.programmes import models as programmes
 from fundraising.receipts import models as receipts
+from fundraising.receipts.fiscal import models as fiscal
 
 ALL = (
     accounts,
@@ -27,6 +28,7 @@ ALL = (
     counter,
     equipment,
     files,
+    fiscal,
     floods,
     funds,
     gift_imports,

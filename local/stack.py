@@ -92,6 +92,11 @@ class Stack:
         return f"http://127.0.0.1:{self.ports['simulator']}"
 
     @property
+    def fiscal_url(self) -> str:
+        """The finance department's side."""
+        return f"http://127.0.0.1:{self.ports['fiscal']}"
+
+    @property
     def mailbox_url(self) -> str:
         """The inbox in the browser."""
         return f"http://127.0.0.1:{self.ports['mailbox']}"
@@ -113,7 +118,7 @@ class Stack:
         self.variables = self._environment()
         try:
             self._start_servers()
-            self._start_simulator()
+            self._start_simulators()
             self._prepare()
             self._start_children()
             self._wait_ready()
@@ -166,7 +171,7 @@ class Stack:
         file = self.folder / "ports.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         ports = {}
-        for name in ("simulator", "mailbox", "smtp"):
+        for name in ("simulator", "fiscal", "mailbox", "smtp"):
             port = known.get(name)
             ports[name] = (
                 port if port and processes.is_free("127.0.0.1", port) else processes.free_port()
@@ -221,27 +226,30 @@ class Stack:
         child = Child(name, [], server.process, time.monotonic(), server=server.start)
         self.children[name] = child
 
-    def _start_simulator(self) -> None:
-        if self.variables.get("WECHATPAY_BASE_URL") or self.variables.get("WECHATPAY_MCHID"):
-            return
-        folder = self.folder / "simulators" / "wechatpay"
+    def _start_simulators(self) -> None:
+        if not (self.variables.get("WECHATPAY_BASE_URL") or self.variables.get("WECHATPAY_MCHID")):
+            self._start_simulator("simulator", "payments.simulators.wechatpay", "wechatpay")
+        if "FISCAL_BASE_URL" not in self.variables:
+            self._start_simulator("fiscal", "receipts.simulators.fiscal", "fiscal")
+
+    def _start_simulator(self, name: str, module: str, folder_name: str) -> None:
+        folder = self.folder / "simulators" / folder_name
         self._spawn(
-            "simulator",
+            name,
             [
-                sys.executable, "-m", "fundraising.payments.simulators.wechatpay",
-                "--port", str(self.ports["simulator"]), "--state-dir", str(folder),
+                sys.executable, "-m", f"fundraising.{module}",
+                "--port", str(self.ports[name]), "--state-dir", str(folder),
             ],
         )  # fmt: skip
         settings = folder / "settings.env"
         is_up = processes.wait_for(
-            lambda: processes.answers("127.0.0.1", self.ports["simulator"]) and settings.exists(),
-            20,
+            lambda: processes.answers("127.0.0.1", self.ports[name]) and settings.exists(), 20
         )
         if not is_up:
-            raise StackFailed(f"The simulator did not start: {self._tail('simulator')}")
+            raise StackFailed(f"The simulator {name} did not start: {self._tail(name)}")
         for line in settings.read_text().splitlines():
-            name, _, value = line.partition("=")
-            self.variables.setdefault(name, value)
+            setting, _, value = line.partition("=")
+            self.variables.setdefault(setting, value)
 
     def _prepare(self) -> None:
         url = self.variables["DATABASE_URL"]

@@ -22,6 +22,7 @@ from fundraising.outbox.service import Claimed
 from fundraising.payments import inbox, polling, reconciliation, refunds
 from fundraising.payments import service as payments
 from fundraising.receipts import service as receipts
+from fundraising.receipts.fiscal import service as fiscal
 
 LEASE = timedelta(seconds=120)
 AT_ONCE = 50
@@ -40,6 +41,7 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
     Kind.ISSUE_RECEIPT: receipts.handle,
     Kind.ISSUE_PERIOD_RECEIPT: receipts.handle_period,
     Kind.FOLLOW_REFUND: receipts.follow_refund,
+    Kind.ADVANCE_FISCAL: fiscal.advance,
     Kind.RECONCILE: _reconcile_day,
     Kind.SEND_MAIL: mail.deliver,
     Kind.IMPORT_GIFTS: import_batches.handle,

@@ -60,3 +60,10 @@ class RefundBlocked(DomainError):
 
     code = "refund_blocked"
     message = _l("This gift cannot be refunded at the moment: its fiscal receipt is still out.")
+
+
+class TaxNumberRefused(Invalid):
+    """Not a number of the tax office."""
+
+    code = "tax_number_refused"
+    message = _l("A tax number has 15 to 20 letters and digits.")

@@ -9,7 +9,7 @@ from wtforms.validators import InputRequired, Length, ValidationError
 from fundraising.campaigns.models import Campaign
 from fundraising.errors import DomainError
 from fundraising.giving import people
-from fundraising.giving.errors import AddressNeeded, TextRefused
+from fundraising.giving.errors import AddressNeeded, TaxNumberRefused, TextRefused
 from fundraising.giving.models import PERIOD_RULES, Display, ReceiptRule
 from fundraising.i18n import fen_short
 from fundraising.i18n import lazy_gettext as _l
@@ -59,6 +59,8 @@ class DonateForm(FlaskForm):
         default="no",
     )
     product = RadioField(_l("How would you like to give?"), validate_choice=False)
+    payer_name = StringField(_l("Name on the fiscal receipt"), filters=[_strip])
+    payer_tax_no = StringField(_l("Tax number (organisations only)"), filters=[_strip])
     consent = BooleanField(
         _l("I have read what this campaign is for and how my data is used."),
         validators=[InputRequired(_l("Please agree before you give."))],
@@ -81,6 +83,29 @@ class DonateForm(FlaskForm):
         """The receipt wanted; at once when none was chosen."""
         asked = self.receipt_rule.data
         return ReceiptRule(asked) if asked in set(ReceiptRule) else ReceiptRule.AT_ONCE
+
+    def validate_payer_name(self, field: StringField) -> None:
+        """A payer is needed where a fiscal receipt is wanted."""
+        if self.fiscal.data != "yes":
+            field.data = ""
+            return
+        try:
+            if not people.clean(field.data or "", people.MAX_PAYER):
+                raise ValidationError(
+                    _l("Write the payer's name as the fiscal receipt should show it.")
+                )
+        except TextRefused:
+            raise ValidationError(_l("Please leave out links and unusual characters.")) from None
+
+    def validate_payer_tax_no(self, field: StringField) -> None:
+        """A number of the tax office, for organisations."""
+        if self.fiscal.data != "yes":
+            field.data = ""
+            return
+        try:
+            field.data = people.tax_number(field.data or "")
+        except TaxNumberRefused as refused:
+            raise ValidationError(refused.message) from None
 
     def validate_own_amount(self, field: StringField) -> None:
         """An amount is needed, canonical and within what the campaign takes."""

@@ -80,6 +80,11 @@ class Gift(Base):
             name="receipt_period_has_group",
         ),
         Index(
+            "ix_giving_gift_fiscal_wished",
+            "paid_at",
+            postgresql_where=text("wants_fiscal_receipt AND paid_at IS NOT NULL"),
+        ),
+        Index(
             "ix_giving_gift_receipt_period",
             "receipt_rule",
             "paid_at",

@@ -4,19 +4,21 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import text
 
 from fundraising import clock, sealing
 from fundraising.database import db
-from fundraising.giving.errors import NameRefused, TextRefused
+from fundraising.giving.errors import NameRefused, TaxNumberRefused, TextRefused
 from fundraising.giving.models import Display, Gift, MessageState, Person, ReceiptRule
 
 MAX_NAME = 40
+MAX_PAYER = 100
 MAX_MESSAGE = 60
 _LINK = re.compile(r"(https?:|www\.|[a-z0-9-]+\.(com|cn|net|org|top|xyz|cc)\b)", re.IGNORECASE)
+_TAX_NUMBER = re.compile(r"[0-9A-Z]{15,20}")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
@@ -26,6 +28,8 @@ class PersonData:
 
     name: str = ""
     email: str = ""
+    payer_name: str = ""
+    payer_tax_no: str = ""
 
 
 def clean(value: str, longest: int) -> str:
@@ -72,6 +76,14 @@ def masked(name: str) -> str:
     return f"{name[:1]}**" if name else ""
 
 
+def tax_number(number: str) -> str:
+    """Return a tax number in one form, empty for a person. Raises TaxNumberRefused."""
+    plain = "".join(number.split()).upper()
+    if plain and not _TAX_NUMBER.fullmatch(plain):
+        raise TaxNumberRefused
+    return plain
+
+
 def keep(gift_id: UUID, person: PersonData) -> None:
     """Seal what a donor told of themselves under a key of their own; nothing told, nothing kept."""
     keep_many([(gift_id, person)])
@@ -82,7 +94,7 @@ def keep_many(people: Sequence[tuple[UUID, PersonData]]) -> None:
     rows = [
         (gift, *_sealed(gift, person), bool(person.email))
         for gift, person in people
-        if person.name or person.email
+        if person != PersonData()
     ]
     if not rows:
         return
@@ -111,7 +123,15 @@ def read(gift_id: UUID) -> PersonData:
     data = json.loads(
         sealing.open_sealed(row.sealed, sealing.unwrap(row.wrapped_key), gift_id.bytes)
     )
-    return PersonData(data["name"], data["email"])
+    return PersonData(**data)
+
+
+def tell_payer(gift_id: UUID, name: str, tax_no: str) -> None:
+    """Seal whom a fiscal receipt is for beside what the donor told before."""
+    person = replace(read(gift_id), payer_name=name, payer_tax_no=tax_no)
+    db.session.execute(text("DELETE FROM giving_person WHERE gift_id = :id"), {"id": gift_id})
+    db.session.expire_all()
+    keep(gift_id, person)
 
 
 def group(name: str, email: str) -> str:
@@ -133,5 +153,5 @@ def erase(gift: Gift) -> None:
 
 def _sealed(gift_id: UUID, person: PersonData) -> tuple[bytes, bytes]:
     key = sealing.new_key()
-    data = json.dumps({"name": person.name, "email": person.email}).encode()
+    data = json.dumps(asdict(person)).encode()
     return sealing.wrap(key), sealing.seal(data, key, gift_id.bytes)

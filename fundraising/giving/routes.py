@@ -139,6 +139,8 @@ def _start(form: DonateForm, campaign: Campaign) -> Gift:
         wants_fiscal_receipt=form.fiscal.data == "yes",
         locale=language(),
         receipt_rule=form.rule,
+        payer_name=form.payer_name.data or "",
+        payer_tax_no=form.payer_tax_no.data or "",
     )
 
     def entered(order: StartGift) -> Gift:

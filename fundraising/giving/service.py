@@ -53,6 +53,8 @@ class StartGift:
     wants_fiscal_receipt: bool = False
     locale: str = "zh"
     receipt_rule: ReceiptRule = ReceiptRule.AT_ONCE
+    payer_name: str = ""
+    payer_tax_no: str = ""
 
     def body_hash(self) -> str:
         """Return a hash of what is asked for, apart from the key."""
@@ -67,6 +69,8 @@ class StartGift:
             self.message,
             self.wants_fiscal_receipt,
             self.receipt_rule,
+            self.payer_name,
+            self.payer_tax_no,
         ]
         return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 
@@ -92,6 +96,7 @@ def start_gift(asked: StartGift) -> Gift:
         raise AmountRefused
     name = people.clean(asked.name, people.MAX_NAME)
     message = people.clean_message(asked.message)
+    payer = people.clean(asked.payer_name, people.MAX_PAYER)
     email = normal_address(asked.email) if asked.email.strip() else ""
     is_period = asked.receipt_rule in PERIOD_RULES
     if is_period and not email:
@@ -123,7 +128,7 @@ def start_gift(asked: StartGift) -> Gift:
     )
     db.session.add(gift)
     db.session.flush()
-    people.keep(gift.id, PersonData(name, email))
+    people.keep(gift.id, PersonData(name, email, payer, asked.payer_tax_no))
     payments.create_attempt(gift.id, asked.product, asked.amount, expires_at, gift.order_no)
     return gift
 

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     ISSUE_RECEIPT = "receipts.issue"
     ISSUE_PERIOD_RECEIPT = "receipts.issue_period"
     FOLLOW_REFUND = "receipts.follow_refund"
+    ADVANCE_FISCAL = "fiscal.advance"
     RECONCILE = "payments.reconcile"
     SEND_MAIL = "mail.send"
     IMPORT_GIFTS = "gifts.import"
@@ -27,6 +28,7 @@ QUEUE_OF = {
     Kind.ISSUE_RECEIPT: Queue.RECEIPTS,
     Kind.ISSUE_PERIOD_RECEIPT: Queue.RECEIPTS,
     Kind.FOLLOW_REFUND: Queue.RECEIPTS,
+    Kind.ADVANCE_FISCAL: Queue.RECEIPTS,
     Kind.RECONCILE: Queue.MAINTENANCE,
     Kind.SEND_MAIL: Queue.MAIL,
     Kind.IMPORT_GIFTS: Queue.MAINTENANCE,

@@ -19,6 +19,7 @@ from fundraising.outbox.kinds import Kind
 from fundraising.outbox.service import Claimed
 from fundraising.receipts import letters, papers, queries
 from fundraising.receipts.errors import AlreadyVoid, NotPaidYet
+from fundraising.receipts.fiscal import service as fiscal
 from fundraising.receipts.models import Receipt, ReceiptLine, ReceiptState
 from fundraising.receipts.queries import Waiting
 
@@ -35,6 +36,7 @@ def handle(work: Claimed) -> None:
         gift = gifts.by_id(gift_id)
         if gift.receipt_rule == ReceiptRule.AT_ONCE:
             letters.send(issue(gift_id), gift)
+        fiscal.request_if_wanted(gift_id)
 
 
 def handle_period(work: Claimed) -> None:
@@ -49,9 +51,11 @@ def handle_period(work: Claimed) -> None:
 
 
 def follow_refund(work: Claimed) -> None:
-    """Make the receipt say what is left after money went back (or came again); again does nothing."""
+    """Make the receipts say what is left after money went back (or came again); again does nothing."""
+    gift_id = UUID(work.payload["gift_id"])
     with transaction():
-        receipt = follow(UUID(work.payload["gift_id"]))
+        receipt = follow(gift_id)
+        fiscal.follow(gift_id)
         if receipt is not None:
             letters.send(receipt, _last_gift(receipt))
 

@@ -24,6 +24,9 @@ if (form) {
     if (event.target.name === "preset") own.value = "";
     show();
   });
+  const payer = form.querySelector("[data-payer]");
+  const showPayer = () => { payer.hidden = !form.querySelector("[name=fiscal][value=yes]").checked; };
+  if (payer) { form.addEventListener("change", showPayer); window.addEventListener("pageshow", showPayer); showPayer(); }
   form.addEventListener("input", show);
   form.addEventListener("submit", () => { button.disabled = true; button.textContent = button.dataset.busy; });
   window.addEventListener("pageshow", () => { button.disabled = false; show(); });

@@ -1,0 +1,1 @@
+"""The other side of what receipts speak to, for development and tests."""
