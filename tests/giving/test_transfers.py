@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from fundraising import clock
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
-from fundraising.giving import queries, service, settlement, transfers
+from fundraising.giving import queries, resolving, service, settlement, transfers
 from fundraising.giving.models import Gift
 from fundraising.giving.service import StartGift
 from fundraising.ledger import chart, checks
@@ -378,3 +378,16 @@ def test_the_checks_see_a_gift_without_its_line_and_a_line_of_another_amount(
         "every gift by transfer has its bank line",
         "every booked bank line moves its amount on the bank account",
     }
+
+
+def test_another_amount_can_be_accepted_as_what_the_donor_gave(start: Callable[..., Gift]) -> None:
+    gift, attempt = wanted(start)
+    transfers.take_over(ACCOUNT, [line("S1", 9_999, attempt.merchant_ref)])
+    (review,) = reviews.open_reviews()
+
+    resolving.accept_amount(review.id, note="银行扣了手续费", actor_id=uuid4())
+
+    assert (fresh(gift).is_paid, gift.amount_fen) == (True, 9_999)
+    assert books.balance(chart.SUSPENSE) == Money.zero()
+    assert books.balance(chart.BANK) == Money(9_999)
+    assert faults() == []
