@@ -139,7 +139,7 @@ def test_only_the_settings_read_the_environment() -> None:
         if "os.environ" in path.read_text() or "getenv" in path.read_text()
     ]
 
-    assert readers == ["fundraising/payments/simulators/wechatpay.py"]
+    assert readers == ["fundraising/payments/simulators/safety.py"]
 
 
 def test_services_and_queries_never_commit() -> None:

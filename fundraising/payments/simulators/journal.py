@@ -23,11 +23,13 @@ CREATE INDEX IF NOT EXISTS notices_due ON notices (due) WHERE due IS NOT NULL;
 class Journal:
     """Orders and notices, safe to use from several threads, kept across a kill."""
 
+    schema = SCHEMA
+
     def __init__(self, file: Path) -> None:
         self.connection = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self.connection.row_factory = sqlite3.Row
         self.connection.execute("PRAGMA journal_mode=WAL")
-        self.connection.executescript(SCHEMA)
+        self.connection.executescript(self.schema)
         self.lock = threading.RLock()
 
     def run(self, statement: str, *values: Any) -> list[sqlite3.Row]:

@@ -9,7 +9,6 @@ needs to ``DIR/settings.env``.
 import argparse
 import base64
 import json
-import os
 import re
 import secrets
 import signal
@@ -23,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.x509.oid import NameOID
 from flask import Flask, Response, abort, redirect, render_template, request
@@ -33,6 +32,7 @@ from werkzeug.serving import make_server
 from fundraising import clock
 from fundraising.i18n import fen
 from fundraising.payments.providers.wechatpay import signing
+from fundraising.payments.simulators import safety
 from fundraising.payments.simulators.journal import Journal
 from fundraising.payments.simulators.notices import Courier, Policy
 from fundraising.payments.simulators.wechatpay_money import Money, add_routes
@@ -65,10 +65,10 @@ class Keys:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.merchant = self._key("merchant")
-        self.platform = self._key("platform")
-        self.public = self._key("public")
-        self.forger = self._key("forger")
+        self.merchant = safety.key(folder, "merchant")
+        self.platform = safety.key(folder, "platform")
+        self.public = safety.key(folder, "public")
+        self.forger = safety.key(folder, "forger")
         verify = folder / "verify"
         verify.mkdir(exist_ok=True)
         certificate = verify / f"{PLATFORM_SERIAL}.pem"
@@ -79,22 +79,6 @@ class Keys:
                 serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
             )
         )
-
-    def _key(self, name: str) -> RSAPrivateKey:
-        file = self.folder / f"{name}.pem"
-        if not file.exists():
-            made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            file.touch(mode=0o600)
-            file.write_bytes(
-                made.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                )
-            )
-        key = serialization.load_pem_private_key(file.read_bytes(), None)
-        assert isinstance(key, RSAPrivateKey)
-        return key
 
 
 def _certificate(key: RSAPrivateKey) -> bytes:
@@ -144,9 +128,7 @@ class Simulator:
             "WECHATPAY_PRIVATE_KEY_FILE": str((folder / "merchant.pem").resolve()),
             "WECHATPAY_VERIFY_KEYS_DIR": str((folder / "verify").resolve()),
         }
-        scratch = folder / "settings.env.new"
-        scratch.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
-        scratch.replace(folder / "settings.env")
+        safety.write_settings(folder, values)
 
     # ------------------------------------------------------------------ protocol
 
@@ -298,8 +280,7 @@ class Simulator:
 
 def create(folder: Path, base_url: str) -> tuple[Flask, Simulator]:
     """Build the simulator's web application."""
-    if os.environ.get("ENVIRONMENT", "production") == "production":
-        raise SystemExit("The simulator is refused in production: set ENVIRONMENT=development.")
+    safety.refuse_in_production()
     simulator = Simulator(folder, base_url)
     app = Flask(__name__, template_folder="templates")
     app.jinja_env.filters["fen"] = fen
