@@ -68,7 +68,11 @@ def _keep(adapter: Provider, day: date, kind: BillKind, file: Path | None) -> bo
         db.session.execute(
             text("DELETE FROM payment_bill_line WHERE bill_id = :id"), {"id": bill.id}
         )
+    db.session.execute(text("SET LOCAL statement_timeout = '10min'"))
     bill.rows = _copy(bill.id, adapter.read_bill(file, kind)) if file else 0
+    db.session.execute(
+        text("ANALYZE payment_bill_line, payment_fact")
+    )  # what follows joins whole days
     db.session.flush()
     return is_changed
 

@@ -152,6 +152,7 @@ class ProviderFact(Base):
         UniqueConstraint("provider", "account", "kind", "fact_ref"),
         Index("ix_payment_fact_merchant_ref", "merchant_ref"),
         Index("ix_payment_fact_attempt", "attempt_id"),
+        Index("ix_payment_fact_occurred", "occurred_at", postgresql_using="brin"),
     )
 
     id: Mapped[UUID] = uuid_pk()

@@ -32,6 +32,7 @@ from fundraising.payments.providers.base import (
     ProviderUnavailable,
 )
 
+PAGE = 20_000
 AT_ONCE = 400
 WAITING, BALANCED, DIFFERENT = "waiting", "balanced", "differences"
 Apply = Callable[[Sequence[Fact]], object]
@@ -125,12 +126,16 @@ def days(limit: int = 60) -> list[Reconciliation]:
 def _settle_payments(adapter: Provider, day: date, apply: Apply) -> None:
     after = 0
     while True:
-        rows = comparing.unknown_payments(adapter, day, after, AT_ONCE)
+        db.session.rollback()
+        comparing.as_sets()
+        rows = comparing.unknown_payments(adapter, day, after, PAGE)
+        db.session.rollback()
         if not rows:
             return
         after = rows[-1].line
-        with transaction():
-            apply([_paid(adapter, row) for row in rows])
+        for start in range(0, len(rows), AT_ONCE):
+            with transaction():
+                apply([_paid(adapter, row) for row in rows[start : start + AT_ONCE]])
 
 
 def _paid(adapter: Provider, row: Any) -> Fact:
@@ -167,6 +172,7 @@ def _settle_refunds(adapter: Provider, day: date, apply: Apply) -> None:
 def _compare(adapter: Provider, day: date, found: list[Found], place_fees: PlaceFees) -> Outcome:
     with transaction():
         one_at_a_time(adapter.name, day)
+        comparing.as_sets()
         fees = place_fees(adapter.name, adapter.account, day)
         comparing.match_payouts(adapter, day)
         found += [*comparing.all_differences(adapter, day), *fees.unplaced]
