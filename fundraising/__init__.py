@@ -73,9 +73,10 @@ def create_app(settings: Settings) -> Flask:
     i18n.setup(app)
     security.setup(app)
     app.jinja_env.globals["staff_menu"] = nav.menu
-    app.jinja_env.globals["ui"] = app.jinja_env.get_template("macros/ui.html").module
     for name in BLUEPRINTS:
         app.register_blueprint(import_module(f"fundraising.{name}").bp)
+    # last: what a macro calls is looked up once, when the macros are made
+    app.jinja_env.globals["ui"] = app.jinja_env.get_template("macros/ui.html").module
     if settings.page_cache_seconds:
         app.wsgi_app = KeptPages(app.wsgi_app, is_alike, settings.page_cache_seconds)  # type: ignore[method-assign, assignment]
     for name in CHECKS:

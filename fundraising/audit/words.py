@@ -1,5 +1,6 @@
 """How the audit log's actions, subjects and details are called on staff pages."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -115,7 +116,7 @@ SUBJECTS: dict[str, Any] = {
     "receipt": _l("Receipt"),
     "refund": _l("Refund"),
     "review": _l("Review"),
-    "staff": _l("Account"),
+    "staff": _l("Staff account"),
     "supplier": _l("Supplier"),
     "training": _l("Training"),
     "update": _l("Update"),
@@ -155,6 +156,22 @@ DETAILS: dict[str, Any] = {
     "times": _l("Times"),
     "to": _l("After"),
 }
+VALUES: dict[str, Any] = {
+    "campaign_editor": _l("Campaign editor"),
+    "buyer": _l("Buyer"),
+    "finance": _l("Finance"),
+    "installer": _l("Installer"),
+    "auditor": _l("Auditor"),
+    "administrator": _l("Administrator"),
+    "contract": _l("Contract"),
+    "invoice": _l("Invoice"),
+    "draft": _l("Draft"),
+    "upcoming": _l("Starts soon"),
+    "open": _l("Open for gifts"),
+    "ended": _l("Ended"),
+    "completed": _l("Completed"),
+    "published": _l("public"),
+}
 PAGES: dict[str, str] = {
     "campaign": "/staff/campaigns/{}",
     "device": "/staff/devices/{}",
@@ -165,6 +182,7 @@ PAGES: dict[str, str] = {
 }
 """Where a subject has a page of its own; the page says itself who may open it."""
 HASH_LENGTH = 64
+UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHOWN = 12
 
 
@@ -181,8 +199,7 @@ def kind(subject: str) -> str:
 
 def label(subject: str) -> str:
     """Return which one it is: its number, or the end of an id that nobody reads."""
-    name = subject.partition(":")[2]
-    return f"…{name[-SHOWN:]}" if len(name) == 36 and name.count("-") == 4 else name
+    return _short(subject.partition(":")[2])
 
 
 def page(subject: str) -> str:
@@ -202,6 +219,12 @@ def _plain(name: str, value: Any) -> str:
     if isinstance(value, int) and name.endswith("_fen"):
         return fen(value)
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    text = str(value)
+        return ", ".join(str(VALUES.get(one, one)) for one in value)
+    return _short(str(VALUES.get(str(value), value)))
+
+
+def _short(text: str) -> str:
+    """Return a name as it is, of an id its end, of a file's fingerprint its beginning."""
+    if UUID_FORM.fullmatch(text):
+        return f"…{text[-SHOWN:]}"
     return f"{text[:SHOWN]}…" if len(text) == HASH_LENGTH else text

@@ -60,7 +60,9 @@ def test_the_log_goes_on_over_pages_with_its_filter(staff_client: Staff, session
         ({"amount_fen": 131_400}, "¥1,314.00"),
         ({"passed": True}, "是"),
         ({"sha256": "a" * 64}, "aaaaaaaaaaaa…"),
-        ({"roles": ["buyer", "finance"]}, "buyer, finance"),
+        ({"roles": ["buyer", "finance"]}, "采购员, 财务"),
+        ({"kind": "invoice"}, "发票"),
+        ({"payment": "018f0000-0000-7000-8000-0123456789ab"}, "…0123456789ab"),
         ({"unheard_of": 3}, "unheard_of 3"),
     ],
 )

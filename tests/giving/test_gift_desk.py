@@ -98,3 +98,18 @@ def test_nonsense_among_the_messages_is_passed_over(staff_client: Staff) -> None
     answer = staff_client("campaign_editor").post("/staff/messages", data={"seen": "nonsense"})
 
     assert answer.status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("channel", "name"), [("gongyibao", "公益宝"), ("wechatpay", "微信支付"), ("cash", "现金")]
+)
+def test_orders_of_every_road_are_listed_by_its_name(
+    staff_client: Staff, start: Start, session: Session, channel: str, name: str
+) -> None:
+    gift = start()
+    gift.channel = channel
+    session.commit()
+    browser = staff_client("finance")
+
+    assert name in browser.get("/staff/orders").text.split("<tbody>")[1]
+    assert name in browser.get(f"/staff/orders/{gift.ref}").text
