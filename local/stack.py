@@ -120,8 +120,9 @@ class Stack:
             self._start_servers()
             self._start_simulators()
             self._prepare()
-            self._start_children()
+            self._start_site()
             self._wait_ready()
+            self._start_workers()  # work may wait for a moment, visitors need not
         except BaseException:
             self.stop()
             raise
@@ -260,7 +261,7 @@ class Stack:
         if self.demo and not state.has_campaign(url):
             self.say(self.command("demo", "load", "--if-empty").strip())
 
-    def _start_children(self) -> None:
+    def _start_site(self) -> None:
         python = sys.executable
         if self.variables["MAIL_URL"].endswith(f":{self.ports['smtp']}"):
             self._spawn(
@@ -279,19 +280,23 @@ class Stack:
                 "--no-ws", "--log-level", "warning", "--backpressure", "256", "wsgi:app",
             ],
         )  # fmt: skip
-        self._spawn("relay", [python, "-m", "worker.relay"])
-        self._spawn(
-            "worker",
-            [
-                python, "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "2",
-                "--queues", "money,receipts,mail,maintenance", "--loglevel", "WARNING",
-                "--without-gossip", "--without-mingle",
-            ],
-        )  # fmt: skip
-        self._spawn("beat", [python, "-m", "worker.beat"])
         self.is_running = True
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
+
+    def _start_workers(self) -> None:
+        python = sys.executable
+        with self._lock:
+            self._spawn("relay", [python, "-m", "worker.relay"])
+            self._spawn(
+                "worker",
+                [
+                    python, "-m", "celery", "--app", "worker.app", "worker", "--concurrency", "2",
+                    "--queues", "money,receipts,mail,maintenance", "--loglevel", "WARNING",
+                    "--without-gossip", "--without-mingle",
+                ],
+            )  # fmt: skip
+            self._spawn("beat", [python, "-m", "worker.beat"])
 
     def _wait_ready(self) -> None:
         def is_ready() -> bool:

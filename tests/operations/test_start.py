@@ -2,20 +2,28 @@
 
 import json
 import os
+import pwd
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 
 from fundraising import demo, schema
-from local import processes, run, state
-from local.postgres import Postgres
+from local import becoming, processes, run, state
+from local.becoming import Runner
+from local.postgres import FAST_FOR_TESTS, Postgres
 from local.stack import Stack
+
+STRANGER = pwd.getpwnam("nobody").pw_uid
+ANOTHER = min(account.pw_uid for account in pwd.getpwall() if account.pw_uid)
 
 
 @pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "８０００", "80 80", ""])
@@ -117,3 +125,61 @@ def test_the_sign_ins_shown_are_those_of_the_demonstration() -> None:
     assert state.demo_accounts() == [
         f"{email}  {demo.PASSWORD}  {role}" for email, role, _ in demo.STAFF
     ]
+
+
+@pytest.fixture
+def closed_home() -> Iterator[Path]:
+    """A folder that only its owner, an ordinary user, may enter, with a checkout that root made in it."""
+    home = Path(tempfile.mkdtemp())
+    (home / "checkout").mkdir()
+    if os.geteuid() == 0:
+        os.chown(home, STRANGER, STRANGER)
+    home.chmod(0o700)
+    yield home
+    shutil.rmtree(home)
+
+
+def test_in_a_closed_home_root_becomes_its_owner(closed_home: Path) -> None:
+    """Root in a user namespace has no power over other people's folders."""
+    folder = closed_home / "checkout"
+    expected = Runner(user=STRANGER) if os.geteuid() == 0 else Runner()
+
+    assert becoming.choose(Path("/bin/true"), folder, folder / "data") == expected
+
+
+def test_root_becomes_whoever_owns_the_data(closed_home: Path) -> None:
+    """A server that ran as an ordinary user refuses its data to anybody else."""
+    closed_home.chmod(0o755)
+    data = closed_home / "checkout" / "data"
+    data.mkdir()
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.chown(data, ANOTHER, ANOTHER)
+
+    chosen = becoming.choose(Path("/bin/true"), data.parent, data)
+
+    assert chosen == (Runner(user=ANOTHER) if is_root else Runner())
+
+
+def test_root_is_seen_as_somebody_the_machine_knows(tmp_path: Path) -> None:
+    """PostgreSQL looks its own name up; a bare machine knows few."""
+    ways = list(becoming._ways(tmp_path, tmp_path / "data"))
+    seen = [
+        int(word.rpartition("=")[2]) for way in ways for word in way.prefix if "map-user" in word
+    ]
+
+    assert all(pwd.getpwuid(uid) for uid in seen)
+    assert 0 not in seen
+
+
+def test_a_server_starts_in_a_closed_home(closed_home: Path) -> None:
+    """Where its programs cannot be reached either, it runs elsewhere as nobody."""
+    server = Postgres(closed_home / "checkout" / "postgres", FAST_FOR_TESTS)
+    server.start()
+    try:
+        with server.connect() as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        server.stop()
+        if server._home != server.folder:
+            shutil.rmtree(server._home)
