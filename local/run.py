@@ -15,7 +15,7 @@ from local.stack import ROOT, Stack, StackFailed
 from local.valkey import ValkeyFailed
 
 PASSED_ON = (
-    "DATABASE_", "REDIS_", "WECHATPAY_", "FISCAL_", "MAIL_", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_HOSTS",
+    "DATABASE_", "REDIS_", "WECHATPAY_", "ALIPAY_", "FISCAL_", "MAIL_", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_HOSTS",
     "RATELIMIT_", "PAGE_CACHE_", "ORDER_MINUTES", "FILES_", "ORGANISATION_", "PROXY_HOPS",
 )  # fmt: skip
 
@@ -107,6 +107,7 @@ def _announce(stack: Stack) -> None:
         f"\n  Give here        {stack.base_url}/c/aed-2025"
         f"\n  Staff            {stack.base_url}/staff"
         f"\n  WeChat simulator {stack.simulator_url}/"
+        f"\n  Alipay simulator {stack.alipay_url}/"
         f"\n  Finance dept.    {stack.fiscal_url}/"
         f"\n  Mailbox          {stack.mailbox_url}/"
         f"\n  Logs             var/log/"

@@ -92,6 +92,11 @@ class Stack:
         return f"http://127.0.0.1:{self.ports['simulator']}"
 
     @property
+    def alipay_url(self) -> str:
+        """Alipay's side."""
+        return f"http://127.0.0.1:{self.ports['alipay']}"
+
+    @property
     def fiscal_url(self) -> str:
         """The finance department's side."""
         return f"http://127.0.0.1:{self.ports['fiscal']}"
@@ -172,7 +177,7 @@ class Stack:
         file = self.folder / "ports.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         ports = {}
-        for name in ("simulator", "fiscal", "mailbox", "smtp"):
+        for name in ("simulator", "alipay", "fiscal", "mailbox", "smtp"):
             port = known.get(name)
             ports[name] = (
                 port if port and processes.is_free("127.0.0.1", port) else processes.free_port()
@@ -230,6 +235,8 @@ class Stack:
     def _start_simulators(self) -> None:
         if not (self.variables.get("WECHATPAY_BASE_URL") or self.variables.get("WECHATPAY_MCHID")):
             self._start_simulator("simulator", "payments.simulators.wechatpay", "wechatpay")
+        if not (self.variables.get("ALIPAY_GATEWAY_URL") or self.variables.get("ALIPAY_APP_ID")):
+            self._start_simulator("alipay", "payments.simulators.alipay", "alipay")
         if "FISCAL_BASE_URL" not in self.variables:
             self._start_simulator("fiscal", "receipts.simulators.fiscal", "fiscal")
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fundraising.payments.providers.base import Product
+
 FEN = {"type": "integer", "description": "whole fen"}
 TEXT2 = {"type": "object", "description": "Chinese (zh, always) and English (en)"}
 
@@ -91,9 +93,7 @@ def _checkout() -> dict[str, Any]:
         "campaign": {"type": "string"},
         "amount_fen": FEN,
         "currency": {"const": "CNY"},
-        "channel": {
-            "enum": ["wechatpay.native", "wechatpay.jsapi", "wechatpay.h5", "bank.transfer"]
-        },
+        "channel": {"enum": [product.value for product in Product]},
         "display": {"enum": ["anonymous", "masked", "full"]},
         "name": {"type": "string"},
         "message": {"type": "string", "maxLength": 60},

@@ -26,7 +26,7 @@ from fundraising.extensions import csrf, limiter
 from fundraising.floods.puzzles import Solution
 from fundraising.floods.service import Visit
 from fundraising.funds import queries as funds
-from fundraising.giving import entrance
+from fundraising.giving import entrance, ways
 from fundraising.giving import queries as giving
 from fundraising.giving.errors import GiftNotFound
 from fundraising.giving.models import Display, Gift
@@ -295,7 +295,11 @@ def _opened(gift: Gift, asked: Mapping[str, Any]) -> dict[str, Any]:
     assert attempt is not None
     title = campaigns.get_by_id(gift.campaign_id).title["zh"]
     instruction = payments.open_checkout(
-        attempt.id, title, openid=asked.get("openid"), client_ip=request.remote_addr
+        attempt.id,
+        title,
+        return_url=ways.return_url(gift.order_no),
+        openid=asked.get("openid"),
+        client_ip=request.remote_addr,
     )
     pay: dict[str, Any] = {"kind": instruction.kind.value, "expires_at": _time(attempt.expires_at)}
     if instruction.kind.value == "jsapi":

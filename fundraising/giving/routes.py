@@ -170,7 +170,7 @@ def _form_page(form: DonateForm, campaign: Campaign, status: int = 200) -> Respo
         campaign=campaign,
         demo=campaign.is_demo,
         unpaid=unpaid,
-        ways=ways.offered(),
+        ways=ways.offered(_agent()),
     )
     return _not_kept(page, status)
 
@@ -194,6 +194,7 @@ def pay(order_no: str) -> ResponseReturnValue:
         instruction = payments.open_checkout(
             attempt.id,
             campaign.title["zh"],
+            return_url=ways.return_url(order_no),
             openid=_openid(),
             client_ip=request.remote_addr,
         )
@@ -215,24 +216,32 @@ def _transfer(instruction: Instruction) -> dict[str, object]:
     return {
         "bank": adapter,
         "code": transfer_codes.shown(instruction.value),
-        "others": [way for way in ways.offered() if way.provider != adapter.name],
+        "others": [way for way in ways.offered(_agent()) if way.provider != adapter.name],
     }
 
 
 def _ways(attempt: Attempt, instruction: Instruction) -> dict[str, object]:
     """Return what the payment page needs for an instruction."""
     settings: Settings = current_app.extensions["settings"]
-    simulator = settings.wechatpay_simulator_url.rstrip("/")
+    addresses = {
+        "wechatpay": settings.wechatpay_simulator_url,
+        "alipay": settings.alipay_simulator_url,
+    }
+    simulator = addresses.get(attempt.provider, "").rstrip("/")
+    is_alipay = attempt.provider == "alipay"
     shown: dict[str, object] = {
         "kind": instruction.kind.value,
-        "others": [way for way in ways.offered() if way.provider != attempt.provider],
+        "is_alipay": is_alipay,
+        "others": [way for way in ways.offered(_agent()) if way.provider != attempt.provider],
     }
-    if simulator:
+    if simulator and not (is_alipay and instruction.kind is PayKind.REDIRECT):
         shown["cashier"] = (
             f"{simulator}/cashier/{attempt.merchant_ref}?return={_return(attempt.order_id)}"
         )
     if instruction.kind is PayKind.QR:
         shown["qr"] = data_uri(instruction.value)
+    elif is_alipay:
+        shown["address"] = instruction.value  # signed, the way back with it
     elif instruction.kind is PayKind.REDIRECT:
         shown["address"] = f"{instruction.value}&redirect_url={_return(attempt.order_id)}"
     else:
@@ -300,6 +309,19 @@ def result(order_no: str) -> ResponseReturnValue:
     return _not_kept(page)
 
 
+@bp.get("/pay/<order_no>/back")
+@public
+def back(order_no: str) -> ResponseReturnValue:
+    """Take a browser back from a provider's page: what it brings only decides whether we ask at once."""
+    gift = queries.by_order_no(order_no)
+    brought = request.args.get("out_trade_no", "")
+    if gift.is_paid or not payments.is_genuine_return(gift.id, request.query_string, brought):
+        return redirect(url_for(".result", order_no=order_no), 303)
+    campaign = campaigns.get_by_id(gift.campaign_id)
+    page = render_template("giving/back.html", gift=gift, campaign=campaign, demo=campaign.is_demo)
+    return _not_kept(page)
+
+
 @bp.get("/thanks/<token>")
 @public
 def thanks(token: str) -> ResponseReturnValue:
@@ -350,7 +372,11 @@ def _openid() -> str | None:
 
 def _product(asked: str | None) -> Product:
     """Return the way to pay: the one asked for, else the one this browser can do."""
-    return ways.chosen(asked, request.user_agent.string or "")
+    return ways.chosen(asked, _agent())
+
+
+def _agent() -> str:
+    return request.user_agent.string or ""
 
 
 def _remember(gift: Gift) -> None:

@@ -27,14 +27,20 @@ class Way:
 
 WAYS = (
     Way("wechatpay", "wechatpay", _l("WeChat Pay"), _l("at once")),
+    Way("alipay", "alipay", _l("Alipay"), _l("at once")),
     Way(Product.BANK_TRANSFER, "bank", _l("Bank transfer"), _l("one to three days")),
 )
 
 
-def offered() -> list[Way]:
-    """Return the ways that are set up here, in their order."""
-    providers = payments.providers()
-    return [way for way in WAYS if way.provider in providers]
+def offered(agent: str) -> list[Way]:
+    """Return the ways that are set up here and work in a browser, in their order.
+
+    WeChat's own browser does not open Alipay's pages.
+    """
+    hidden = {"alipay"} if _is_in_wechat(agent) else set()
+    providers = payments.providers().keys()
+    usable = providers - hidden or providers
+    return [way for way in WAYS if way.provider in usable]
 
 
 def chosen(asked: str | None, agent: str) -> Product:
@@ -45,12 +51,19 @@ def chosen(asked: str | None, agent: str) -> Product:
     """
     if asked in {product.value for product in Product}:
         return Product(asked)
-    providers = payments.providers()
-    if "wechatpay" in providers:
-        return _wechat_product(agent.lower())
-    if "bank" in providers:
-        return Product.BANK_TRANSFER
-    raise ProductOff
+    names = [way.provider for way in offered(agent)]
+    if not names:
+        raise ProductOff
+    wanted = asked if asked in names else names[0]
+    if wanted == "alipay":
+        return Product.ALIPAY_WAP if _is_phone(agent) else Product.ALIPAY_PAGE
+    return _wechat_product(agent) if wanted == "wechatpay" else Product.BANK_TRANSFER
+
+
+def return_url(order_no: str) -> str:
+    """Return where a provider's own page sends the donor's browser back to."""
+    settings: Settings = current_app.extensions["settings"]
+    return f"{settings.public_url}/pay/{order_no}/back"
 
 
 def order_time(product: Product) -> timedelta:
@@ -62,8 +75,14 @@ def order_time(product: Product) -> timedelta:
 
 
 def _wechat_product(agent: str) -> Product:
-    if "micromessenger" in agent:
+    if _is_in_wechat(agent):
         return Product.WECHATPAY_JSAPI
-    if "mobile" in agent or "android" in agent or "iphone" in agent:
-        return Product.WECHATPAY_H5
-    return Product.WECHATPAY_NATIVE
+    return Product.WECHATPAY_H5 if _is_phone(agent) else Product.WECHATPAY_NATIVE
+
+
+def _is_in_wechat(agent: str) -> bool:
+    return "micromessenger" in agent.lower()
+
+
+def _is_phone(agent: str) -> bool:
+    return any(word in agent.lower() for word in ("mobile", "android", "iphone"))

@@ -122,7 +122,7 @@ def sums(adapter: Provider, day: date) -> dict[str, int]:
         "our_gifts": ours.get("paid", none)[0],
         "our_paid_fen": ours.get("paid", none)[1],
         "our_refunded_fen": ours.get("refunded", none)[1],
-        "fees_fen": bill.get((flow, "fee"), none)[1],
+        "fees_fen": bill.get((flow, "fee"), none)[1] + bill.get((trade, "fee"), none)[1],
         "payout_fen": bill.get((flow, "payout"), none)[1],
     }
 

@@ -30,11 +30,13 @@ from fundraising.payments.providers.base import (
     Provider,
     ProviderRejected,
     ProviderUnavailable,
+    ReturningProvider,
 )
 from fundraising.references import order_number
 
 FIRST_QUERY = timedelta(seconds=10)
 IN_APP = frozenset({"wechatpay"})
+RETURNING = frozenset({"alipay"})
 log = structlog.get_logger(__name__)
 
 
@@ -56,6 +58,15 @@ def in_app_provider(name: str) -> InAppProvider:
     if name not in IN_APP:
         raise ProductOff
     return cast("InAppProvider", provider(name))
+
+
+def is_genuine_return(order_id: UUID, query: bytes, merchant_ref: str) -> bool:
+    """Whether what a browser brought back was signed by the provider of one of an order's attempts."""
+    for attempt in attempts_of(order_id):
+        if attempt.merchant_ref == merchant_ref and attempt.provider in RETURNING:
+            adapter = cast("ReturningProvider", provider(attempt.provider))
+            return adapter.is_genuine_return(query)
+    return False
 
 
 def notify_url(name: str) -> str:
@@ -93,9 +104,16 @@ def create_attempt(
 
 
 def open_checkout(
-    attempt_id: UUID, description: str, *, openid: str | None = None, client_ip: str | None = None
+    attempt_id: UUID,
+    description: str,
+    *,
+    return_url: str = "",
+    openid: str | None = None,
+    client_ip: str | None = None,
 ) -> Instruction:
     """Open the attempt at its provider and keep the instruction; safe to repeat after a time-out.
+
+    ``return_url`` is where a provider's page sends the browser after paying.
 
     Raises:
         PaymentUnavailable: no believable answer; the same call may be made again.
@@ -118,6 +136,7 @@ def open_checkout(
         notify_url=notify_url(attempt.provider),
         payer_openid=openid,
         client_ip=client_ip,
+        return_url=return_url,
     )
     try:
         instruction = adapter.open_order(request)

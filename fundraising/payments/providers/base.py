@@ -329,6 +329,13 @@ class Provider(Protocol):
         """
 
 
+class ReturningProvider(Provider, Protocol):
+    """A provider that signs what a browser brings back from its pages."""
+
+    def is_genuine_return(self, query: bytes) -> bool:
+        """Whether the provider signed it. It says nothing of money: ask."""
+
+
 class InAppProvider(Provider, Protocol):
     """A provider whose app has a browser of its own in which people are known silently."""
 
