@@ -82,7 +82,7 @@ test-fast: $(VENV)/dev.stamp ## the tests that failed last, then the others
 	@"$(BIN)/pytest" --failed-first -x
 
 bench: $(VENV)/dev.stamp ## figures as ratios to a reference in the same run
-	@"$(BIN)/python" -m tests.bench
+	@"$(BIN)/python" -m tests.bench $(only)
 
 chaos: $(VENV)/dev.stamp ## kill and freeze every process while 10,000 notices arrive; then prove it with planted defects
 	@"$(BIN)/python" -m tests.chaos

@@ -2,10 +2,13 @@
 
 References: pgbench TPC-B (scale 10, 8 clients, the same durable server) for settling; under the same web
 server a bare Flask page for pages and a bare route with one INSERT for notices; bare Typst for receipts.
-What else runs on the machine falls on both sides of a ratio. All goes to ``bench-results.json``.
+What else runs on the machine falls on both sides of a ratio. All goes to ``bench-results.json``. Parts may
+be named (``make bench only="accept settle"``); then the file keeps its other figures.
 """
 
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from fundraising.database import db, transaction
@@ -14,37 +17,49 @@ from tests.bench.figures import Figures, note
 from tests.bench.site import ROOT, Site
 from tests.factories import Make
 
+RESULTS = ROOT / "bench-results.json"
+PARTS = ("accept", "drain", "settle", "page", "receipts", "million")
 
-def main() -> None:
-    """Measure everything once and write the file."""
-    figures = Figures()
+
+def main(asked: Sequence[str]) -> None:
+    """Measure the parts asked for, or all, and write the file."""
+    unknown = set(asked) - set(PARTS)
+    if unknown:
+        raise SystemExit(f"No such part: {', '.join(sorted(unknown))}. Parts: {', '.join(PARTS)}.")
+    figures = Figures(RESULTS if asked else None)
     with tempfile.TemporaryDirectory() as folder:
         site = Site(Path(folder))
         try:
             with site.app.app_context():
-                measure(site, figures)
+                measure(site, figures, set(asked or PARTS))
                 db.session.remove()
                 db.engine.dispose()
         finally:
             site.stop()
-            figures.write(ROOT / "bench-results.json")
+            figures.write(RESULTS)
+    note(f"written to {RESULTS.name}")
 
 
-def measure(site: Site, figures: Figures) -> None:
+def measure(site: Site, figures: Figures, parts: set[str]) -> None:
     """Measure in an order in which each finds what it needs: first a young campaign, then a large one."""
     port, bare_port = site.web(), site.web("tests.bench.bare:app")
     with transaction():
         campaign = Make(db.session()).campaign()
-    settling.accepting(site, figures, campaign, port, bare_port)
-    settling.draining(site, figures, campaign, "a young campaign")
-    settling.settling(site, figures, campaign, port)
-    pages.showing(site, figures, campaign, port, bare_port)
-    pages.receipting(site, figures, campaign)
-    large = growth.growing(site, figures)
-    settling.draining(site, figures, large, "1,000,000 gifts")
+    if "accept" in parts:
+        settling.accepting(site, figures, campaign, port, bare_port)
+    if "drain" in parts:
+        settling.draining(site, figures, campaign, "a young campaign")
+    if "settle" in parts:
+        settling.settling(site, figures, campaign, port)
+    if "page" in parts:
+        pages.showing(site, figures, campaign, port, bare_port)
+    if "receipts" in parts:
+        pages.receipting(site, figures, campaign)
+    if "million" in parts:
+        large = growth.growing(site, figures)
+        settling.draining(site, figures, large, "1,000,000 gifts")
     growth.checking(figures)
-    note("written to bench-results.json")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

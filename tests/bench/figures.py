@@ -13,8 +13,10 @@ from typing import Any
 class Figures:
     """What was measured so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Path | None = None) -> None:
         self.found: dict[str, dict[str, Any]] = {}
+        if earlier is not None and earlier.exists():
+            self.found = json.loads(earlier.read_text())["figures"]
 
     def say(
         self,

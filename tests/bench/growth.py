@@ -1,8 +1,8 @@
 """What grows with the number of gifts, and what must not: pages, traces, statements, the check of the books."""
 
-import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,14 +19,13 @@ from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
 from tests.bench import bulk
-from tests.bench.figures import Figures, note
+from tests.bench.figures import Figures, note, side_by_side
 from tests.bench.site import Site
 from tests.factories import Make
 
 SMALL, LARGE = 1_000, 1_000_000
 UNITS = 100
 TIMES = 25
-PAGES = {"campaign page": "/c/{slug}", "my-gift page": "/t/{token}"}
 
 
 def grown(site: Site, count: int) -> tuple[Campaign, UUID]:
@@ -48,39 +47,30 @@ def grown(site: Site, count: int) -> tuple[Campaign, UUID]:
 
 
 def growing(site: Site, figures: Figures) -> Campaign:
-    """Measure pages behind a thousand and a million gifts; return the large campaign."""
-    found: dict[int, dict[str, tuple[float, int]]] = {}
-    traces: dict[int, float] = {}
-    for count in (SMALL, LARGE):
-        campaign, gift = grown(site, count)
-        found[count] = _pages(site, campaign, gift)
-        with site.app.test_request_context("/"):
-            traces[count] = _milliseconds(partial(funds.trace, gift))
+    """Measure pages behind a thousand and a million gifts in turn; return the large campaign."""
+    small, large = (_views(site, *grown(site, count)) for count in (SMALL, LARGE))
+    note("pages behind 1,000 and 1,000,000 gifts")
     thousand = "the same behind 1,000 gifts"
-    for name in PAGES:
-        (small, cold_small), (large, cold_large) = found[SMALL][name], found[LARGE][name]
-        figures.say(f"{name} behind 1,000,000 gifts", large, small, "ms", against=thousand)
-        figures.say(
-            f"SQL statements of the {name}, cold", cold_large, cold_small, "", against=thousand
-        )
-        assert cold_large == cold_small, "the number of statements grows with the gifts"
-    figures.say(
-        "trace of a gift among 1,000,000", traces[LARGE], traces[SMALL], "ms", against=thousand
-    )
-    return campaign
+    for name, view in large.views.items():
+        with site.app.test_request_context("/"):
+            few, many = side_by_side(
+                TIMES, partial(_milliseconds, small.views[name]), partial(_milliseconds, view)
+            )
+            cold_few, cold_many = _statements(small.views[name]), _statements(view)
+        figures.say(f"{name} behind 1,000,000 gifts", many, few, "ms", against=thousand)
+        figures.say(f"{name}: SQL statements, cold", cold_many, cold_few, "", against=thousand)
+        assert cold_many == cold_few, "the number of statements grows with the gifts"
+    return large.campaign
 
 
 def checking(figures: Figures) -> None:
     """Prove the books after all that was measured; what the load wrote must hold like all the rest."""
     note("checking the books")
-    db.session.remove()
-    with transaction():
-        db.session.execute(text("SET LOCAL statement_timeout = 0"))
-        reference = _seconds(
-            lambda: db.session.execute(text("SELECT sum(amount_minor) FROM ledger_posting"))
-        )
-        taken = _seconds(lambda: _no_findings(checks.run_all()))
-    figures.say("books check over all", taken, reference, "s", against="one sum over all postings")
+    reference = _milliseconds(
+        lambda: db.session.execute(text("SELECT sum(amount_minor) FROM ledger_posting"))
+    )
+    taken = _milliseconds(lambda: _no_findings(checks.run_all()))
+    figures.say("books check over all", taken, reference, "ms", against="one sum over all postings")
 
 
 def _no_findings(findings: list[checks.Finding]) -> None:
@@ -94,18 +84,25 @@ def _spend(campaign: Campaign) -> None:
         fund_service.draw(line.id, Money(free // UNITS), unit_id=uuid4())
 
 
-def _pages(site: Site, campaign: Campaign, gift: UUID) -> dict[str, tuple[float, int]]:
+@dataclass(frozen=True)
+class Views:
+    """A campaign and what is looked at, by name."""
+
+    campaign: Campaign
+    views: dict[str, Callable[[], object]]
+
+
+def _views(site: Site, campaign: Campaign, gift: UUID) -> Views:
     client = site.app.test_client()
-    token = db.session.execute(
-        text("SELECT token FROM giving_gift WHERE id = :id"), {"id": gift}
-    ).scalar_one()
+    query = text("SELECT token FROM giving_gift WHERE id = :id")
+    token = db.session.execute(query, {"id": gift}).scalar_one()
     db.session.remove()
-    measured = {}
-    for name, path in PAGES.items():
-        get = partial(_get, client, path.format(slug=campaign.slug, token=token))
-        get()
-        measured[name] = (_milliseconds(get), _statements(get))
-    return measured
+    views: dict[str, Callable[[], object]] = {
+        "campaign page": partial(_get, client, f"/c/{campaign.slug}"),
+        "my-gift page": partial(_get, client, f"/t/{token}"),
+        "trace of a gift": partial(funds.trace, gift),
+    }
+    return Views(campaign, views)
 
 
 def _get(client: FlaskClient, path: str) -> None:
@@ -114,19 +111,14 @@ def _get(client: FlaskClient, path: str) -> None:
     assert len(answer.data) > 1000
 
 
-def _seconds(action: Callable[[], object]) -> float:
+def _milliseconds(action: Callable[[], object]) -> float:
+    """Return the time of an action in a fresh session, of which nothing is left."""
+    db.session.remove()
     begun = time.perf_counter()
     action()
-    return time.perf_counter() - begun
-
-
-def _milliseconds(action: Callable[[], object]) -> float:
-    """Return the median time of an action, each in a fresh session."""
-    times = []
-    for _ in range(TIMES):
-        db.session.remove()
-        times.append(_seconds(action) * 1000)
-    return statistics.median(times)
+    taken = time.perf_counter() - begun
+    db.session.remove()
+    return taken * 1000
 
 
 def _statements(action: Callable[[], object]) -> int:
@@ -140,4 +132,5 @@ def _statements(action: Callable[[], object]) -> int:
     event.listen(db.engine, "before_cursor_execute", keep)
     action()
     event.remove(db.engine, "before_cursor_execute", keep)
+    db.session.remove()
     return len(seen)

@@ -49,6 +49,8 @@ def showing(site: Site, figures: Figures, campaign: Campaign, port: int, bare_po
 def receipting(site: Site, figures: Figures, campaign: Campaign) -> None:
     """Receipts with number, frozen facts, kept file and lines, next to setting the same pages alone."""
     note("issuing receipts")
+    with site.owner() as owner:
+        bulk.paid_gifts(owner, campaign, RECEIPTS * (ROUNDS + 1))
     query = text(
         "SELECT id FROM giving_gift WHERE campaign_id = :c AND paid_at IS NOT NULL LIMIT :n"
     )

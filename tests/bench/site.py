@@ -83,7 +83,7 @@ class Site:
         command = [sys.executable, "-m", *words]
         if options:
             child: subprocess.Popen[bytes] = subprocess.Popen(
-                command, env=self.variables(), cwd=ROOT, **options
+                command, env=self.variables(), cwd=ROOT, start_new_session=True, **options
             )
         else:
             child = processes.spawn(command, env=self.variables(), cwd=ROOT)
