@@ -100,6 +100,7 @@ ACTIONS: dict[str, Any] = {
 SUBJECTS: dict[str, Any] = {
     "alarm": _l("Alarm"),
     "bank": _l("Bank line"),
+    "bank-file": _l("Statement file"),
     "bank-mapping": _l("Columns of a bank"),
     "book": _l("Book of papers"),
     "campaign": _l("Campaign"),
@@ -144,7 +145,7 @@ DETAILS: dict[str, Any] = {
     "known": _l("Known already"),
     "last": _l("Last number"),
     "line": _l("Line number"),
-    "lines": _l("Lines"),
+    "lines": _l("Lines of the purchase"),
     "new": _l("New"),
     "number": _l("Number"),
     "passed": _l("Passed"),
