@@ -30,6 +30,7 @@ BLUEPRINTS = (
     "giving.mine_routes",
     "giving.desk_routes",
     "giving.counter.routes",
+    "giving.matching.routes",
     "giving.money_routes",
     "giving.import_routes",
     "giving.platform_routes",
@@ -49,6 +50,7 @@ CHECKS = (
     "equipment.checks",
     "giving.checks",
     "giving.counter.checks",
+    "giving.matching.checks",
     "goods.checks",
 )
 MEGABYTE = 1024 * 1024

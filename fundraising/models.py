@@ -10,6 +10,7 @@ from fundraising.funds import models as funds
 from fundraising.giving import import_models as gift_imports
 from fundraising.giving import models as giving
 from fundraising.giving.counter import models as counter
+from fundraising.giving.matching import models as matching
 from fundraising.goods import models as goods
 from fundraising.ledger import models as ledger
 from fundraising.mail import models as mail
@@ -36,6 +37,7 @@ ALL = (
     goods,
     ledger,
     mail,
+    matching,
     outbox,
     payments,
     platforms,

@@ -36,6 +36,7 @@ ITEMS: list[Item] = [
     Item("platforms.index", _l("Platforms"), "finance.post"),
     Item("counter.index", _l("Cash and cheques"), "cash.count"),
     Item("counter.index", _l("Cash and cheques"), "finance.view"),
+    Item("matching.index", _l("Matching"), "finance.view"),
     Item("goods.index", _l("Goods in kind"), "goods.keep"),
     Item("goods.index", _l("Goods in kind"), "finance.view"),
     Item("procurement.index", _l("Purchases"), "purchase.prepare"),

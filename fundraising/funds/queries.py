@@ -19,6 +19,8 @@ SOURCE_OF_KIND = {
     EntryKind.GRANT_RECEIVED: LotSource.GRANT,
     EntryKind.REFUND_COVERED: LotSource.CHAPTER,
     EntryKind.MONEY_RETURNED: LotSource.RETURNED,
+    EntryKind.MATCH_PLEDGED: LotSource.MATCH,
+    EntryKind.MATCH_VOIDED: LotSource.MATCH,
 }
 """Every other kind that moves income moves gifts: received, imported, resolved, refunded, reversed."""
 

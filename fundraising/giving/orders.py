@@ -38,6 +38,10 @@ class Orders:
             if order.provider_ref
         }
 
+    def campaigns(self) -> set[UUID]:
+        """Return the campaigns of these orders."""
+        return {order.campaign_id for order in self._by_ours.values()}
+
     def of(self, fact: Fact) -> Order | None:
         """Return the order of a fact, None when it is not ours."""
         found = self._by_ours.get((fact.provider, fact.account, fact.merchant_ref or ""))

@@ -15,6 +15,7 @@ from fundraising.funds import service as funds
 from fundraising.funds.errors import FundOverspent
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
+from fundraising.giving.matching import service as matching
 from fundraising.giving.orders import Order, Orders
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
@@ -136,6 +137,7 @@ def _from_gift(back: _Back) -> str:
         _post(back.id, back.fact, chart.TO_BE_COVERED, EntryKind.REFUND)
         _review(back, ReviewKind.REFUND_UNCOVERED)
     _change_gift(back.order.gift_id, back.fact.amount.minor)
+    matching.void(back.order.gift_id, back.id)
     outbox.add(
         Kind.FOLLOW_REFUND, f"receipt-refund:{back.id}", {"gift_id": str(back.order.gift_id)}
     )

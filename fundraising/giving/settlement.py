@@ -2,7 +2,7 @@
 
 The same function serves notice, query and bill line. It works on sets: whatever their number, facts are
 settled with a handful of statements in one transaction. Locks are taken in one order: attempts by id,
-gifts by id, payers by key, months of the books, lanes of funds. The books come last, because two workers
+gifts by id, pledges by id, payers by key, months of the books, lanes of funds. The books come last, because two workers
 wait for each other from there to the commit.
 """
 
@@ -24,6 +24,8 @@ from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
 from fundraising.giving import orders, outgoing
+from fundraising.giving.matching import service as matching
+from fundraising.giving.matching.service import SettledGift
 from fundraising.giving.orders import Order, Orders
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
@@ -78,6 +80,7 @@ def apply_facts(told: Sequence[Fact]) -> SettleResult:
     """Apply facts in the caller's transaction; the same fact again, by whatever road, changes nothing."""
     unique = {facts.key(fact): fact for fact in told}
     found = orders.lock(list(unique.values()))
+    held = matching.hold(found.campaigns())
     known = facts.known(unique)
     fresh = [fact for key, fact in unique.items() if key not in known]
     going = [fact for fact in fresh if fact.kind not in INCOMING]
@@ -98,6 +101,7 @@ def apply_facts(told: Sequence[Fact]) -> SettleResult:
     )
     suspended = outgoing.keep_strays(strays)
     _book(judged)
+    matching.match(held, [_settled_gift(j) for j in settled])
     gone, parked = outgoing.apply(going, found)
     counted = Counter([*(j.outcome for j in judged), *gone, *suspended])
     return SettleResult(dict(counted), frozenset(facts.key(fact) for fact in parked))
@@ -287,6 +291,18 @@ def _book(judged: Sequence[_Judged]) -> None:
             by_fund[j.row.fund_id].append(lot)
     for fund_id in sorted(by_fund):
         funds.add_lots(fund_id, by_fund[fund_id])
+
+
+def _settled_gift(j: _Judged) -> SettledGift:
+    return SettledGift(
+        j.row.gift_id,
+        j.row.campaign_id,
+        j.row.fund_id,
+        j.row.fund_kind,
+        j.fact.amount,
+        j.fact.occurred_at,
+        j.fact.payer,
+    )
 
 
 def _entry(j: _Judged) -> NewEntry:

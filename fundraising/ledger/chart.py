@@ -9,6 +9,7 @@ from fundraising.ledger import clearing as added
 CASH = "1001"
 BANK = "1002"
 CLEARING = "1009"
+MATCHERS = "1122.01"
 INVENTORY = "1201"
 TO_BE_COVERED = "1221.01"
 GOODS = "1201.02"

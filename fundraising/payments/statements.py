@@ -178,6 +178,17 @@ def match_returned_cheque(line: BankLine, actor_id: UUID | None) -> UUID:
     return _post(line, EntryKind.CHEQUE_RETURNED, chart.CHEQUES, actor_id)
 
 
+def book_into(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
+    """Book money in against an account whose owner has checked what is owed there.
+
+    Raises:
+        NotWaiting: the line is no money in.
+        AlreadyMatched: the line was booked before.
+    """
+    hold(line)
+    return _book(line, kind, account, actor_id)
+
+
 def book_suspense(line: BankLine, actor_id: UUID | None) -> UUID:
     """Book money that came to the bank and that nobody can place yet.
 

@@ -15,6 +15,8 @@ from fundraising.equipment.queries import DeviceCounts, PublicDevice
 from fundraising.funds import queries as funds
 from fundraising.funds.queries import FundTotals
 from fundraising.giving import queries as giving
+from fundraising.giving.matching import queries as matching
+from fundraising.giving.matching.queries import PublicPledge
 from fundraising.giving.queries import PublicGift
 from fundraising.i18n import gettext as _
 from fundraising.i18n import pick
@@ -40,6 +42,7 @@ class CampaignPage:
     people_trained: int
     lines: Sequence[PublicLine]
     gifts: Sequence[PublicGift]
+    pledges: Sequence[PublicPledge]
     updates: Sequence[CampaignUpdate]
     flow: Markup
     shares: Sequence[Share]
@@ -83,6 +86,7 @@ def campaign_page(slug: str) -> CampaignPage:
         people_trained=programmes.people_trained(campaign.id),
         lines=lines,
         gifts=giving.recent_public(campaign.id, GIFTS),
+        pledges=matching.public(campaign.id),
         updates=campaigns.updates(campaign.id, UPDATES),
         flow=charts.stack(shares, _("Where the money went")),
         shares=shares,

@@ -47,6 +47,8 @@ MAY: dict[str, frozenset[str]] = {
     "counter.book": frozenset({EDITOR, FINANCE, AUDITOR}),
     "counter.bounce": frozenset({FINANCE}),
     "counter.*": frozenset({EDITOR, FINANCE}),
+    "matching.index": frozenset({FINANCE, AUDITOR}),
+    "matching.*": frozenset({FINANCE}),
     "goods.index": frozenset({BUYER, INSTALLER, FINANCE, AUDITOR}),
     "goods.show": frozenset({BUYER, INSTALLER, FINANCE, AUDITOR}),
     "goods.*": frozenset({BUYER, INSTALLER, FINANCE}),
