@@ -149,6 +149,25 @@ class Settings(BaseSettings):
         description="Development: address of Alipay's simulator, linked from the pay page.",
     )
 
+    stripe_api_base: str = Field(
+        default="https://api.stripe.com", description="Stripe's interface for servers."
+    )
+    stripe_account_id: str = Field(
+        default="", description="Number of the chapter's account (acct_…); empty turns Stripe off."
+    )
+    stripe_secret_key: str = Field(
+        default="",
+        description="Secret key (sk_live_… or rk_live_…); test keys are refused in production.",
+    )
+    stripe_webhook_secrets: str = Field(
+        default="",
+        description="Signing secret of the webhook (whsec_…); several separated by commas while rotating.",
+    )
+    stripe_simulator_url: str = Field(
+        default="",
+        description="Development: address of Stripe's simulator, linked from the pay page.",
+    )
+
     bank_account_number: str = Field(
         default="", description="Number of the chapter's account; empty turns bank transfers off."
     )
@@ -183,7 +202,11 @@ class Settings(BaseSettings):
             self.wechatpay_oauth_url,
             self.wechatpay_oauth_api_url,
         ]
-        named = [(self.wechatpay_mchid, wechatpay), (self.alipay_app_id, [self.alipay_gateway_url])]
+        named = [
+            (self.wechatpay_mchid, wechatpay),
+            (self.alipay_app_id, [self.alipay_gateway_url]),
+            (self.stripe_account_id, [self.stripe_api_base]),
+        ]
         return [url for is_on, urls in named if is_on for url in urls]
 
     @field_validator("public_url")
@@ -217,6 +240,7 @@ class Settings(BaseSettings):
         spares = [key for key in self.secret_key_fallbacks.split(",") if key]
         wechatpay = self.wechatpay_apiv3_key + self.wechatpay_mchid
         alipay = self.alipay_app_id + self.alipay_seller_id
+        stripe = self.stripe_account_id + self.stripe_secret_key + self.stripe_webhook_secrets
         return [
             (self.debug, "DEBUG is on"),
             (not self.ratelimit_enabled, "RATELIMIT_ENABLED is false"),
@@ -239,6 +263,9 @@ class Settings(BaseSettings):
             (bool(self.wechatpay_simulator_url), "WECHATPAY_SIMULATOR_URL is set"),
             (SIMULATOR_MARK in alipay, "ALIPAY_* are of the simulator"),
             (bool(self.alipay_simulator_url), "ALIPAY_SIMULATOR_URL is set"),
+            (SIMULATOR_MARK in stripe, "STRIPE_* are of the simulator"),
+            ("_test_" in self.stripe_secret_key, "STRIPE_SECRET_KEY is a test key"),
+            (bool(self.stripe_simulator_url), "STRIPE_SIMULATOR_URL is set"),
             (not _is_public_https(self.public_url), "PUBLIC_URL must be public https"),
             ("*" in self.trusted_hosts, "TRUSTED_HOSTS names hosts, not patterns"),
         ]

@@ -54,6 +54,12 @@ def test_good_settings_are_accepted() -> None:
         {"alipay_app_id": "2021SIMULATOR"},
         {"alipay_app_id": "2021", "alipay_seller_id": "2088SIMULATOR"},
         {"alipay_simulator_url": "http://127.0.0.1:9000"},
+        {"stripe_account_id": "acct_1", "stripe_api_base": "http://api.stripe.com"},
+        {"stripe_account_id": "acct_1", "stripe_api_base": "https://127.0.0.1"},
+        {"stripe_account_id": "acct_SIMULATOR"},
+        {"stripe_secret_key": "sk_test_" + "x" * 24},
+        {"stripe_webhook_secrets": "whsec_SIMULATOR"},
+        {"stripe_simulator_url": "http://127.0.0.1:9000"},
     ],
     ids=str,
 )

@@ -24,6 +24,7 @@ class Product(StrEnum):
     ALIPAY_WAP = "alipay.wap"
     ALIPAY_QR = "alipay.qr"
     BANK_TRANSFER = "bank.transfer"
+    STRIPE_CHECKOUT = "stripe.checkout"
 
     @property
     def provider(self) -> str:

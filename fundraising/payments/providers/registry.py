@@ -11,9 +11,11 @@ from config import Settings
 from fundraising.payments.providers.alipay import Alipay
 from fundraising.payments.providers.bank import BankTransfer
 from fundraising.payments.providers.base import Provider
+from fundraising.payments.providers.stripe import Stripe
 from fundraising.payments.providers.wechatpay import WechatPay
 
 APIV3_KEY_BYTES = 32
+SHORTEST_SECRET = 24
 LIMITS = httpx.Timeout(5.0, connect=2.0)
 
 
@@ -32,6 +34,8 @@ def build(settings: Settings) -> dict[str, Provider]:
         found["wechatpay"] = _wechatpay(settings)
     if settings.alipay_app_id:
         found["alipay"] = _alipay(settings)
+    if settings.stripe_account_id:
+        found["stripe"] = _stripe(settings)
     if settings.bank_account_number:
         found["bank"] = _bank(settings)
     return found
@@ -82,6 +86,24 @@ def _alipay(settings: Settings) -> Alipay:
         private_key=_private_key(private, "ALIPAY_PRIVATE_KEY_FILE"),
         public_keys=public_keys(public),
         gateway_url=settings.alipay_gateway_url,
+        http=httpx.Client(timeout=LIMITS, trust_env=False, follow_redirects=False),
+    )
+
+
+def _stripe(settings: Settings) -> Stripe:
+    secrets = [part.strip() for part in settings.stripe_webhook_secrets.split(",") if part.strip()]
+    key = settings.stripe_secret_key
+    if not secrets or not key.startswith(("sk_live_", "rk_live_", "sk_test_", "rk_test_")):
+        raise BadProviderSettings(
+            "STRIPE_SECRET_KEY (sk_… or rk_…) and STRIPE_WEBHOOK_SECRETS go with STRIPE_ACCOUNT_ID"
+        )
+    if not key.isascii() or any(len(part) < SHORTEST_SECRET for part in secrets):
+        raise BadProviderSettings("STRIPE_WEBHOOK_SECRETS: each secret is as Stripe shows it")
+    return Stripe(
+        account=settings.stripe_account_id,
+        secret_key=key,
+        webhook_secrets=secrets,
+        base_url=settings.stripe_api_base.rstrip("/"),
         http=httpx.Client(timeout=LIMITS, trust_env=False, follow_redirects=False),
     )
 
