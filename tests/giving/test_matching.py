@@ -358,6 +358,8 @@ def test_a_pledge_goes_its_way_in_the_browser_and_in_public(
     page = client.get(f"/c/{campaign.slug}?lang=zh").get_data(as_text=True)
     assert "其中配捐：¥100.00" in page
     assert "承德某企业" in page
+    use = client.get("/transparency?lang=zh").get_data(as_text=True)
+    assert use.count("¥100.00") >= 2
     answer = client.get(f"/api/v1/campaigns/{campaign.slug}").get_json()
     assert answer["sources"] == {"gift": 10_000, "match": 10_000}
     line = bank_line(10_000, "1")
