@@ -176,7 +176,8 @@ def import_gifts(
     data = file.read_bytes()
     with application():
         into = _campaign(campaign)
-        plan = imports.plan(into, data, file.name, platforms.mapping(platform, mapping))
+        source = imports.read(data, file.name, platforms.mapping(platform, mapping))
+        plan = imports.plan(into, source)
         if not dry_run and not plan.error_count:
             import_batches.take_over(into, platform, data, file.name, None, mapping)
         errors = [{"line": e.line, "problem": e.problem} for e in plan.errors]

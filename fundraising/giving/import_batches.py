@@ -21,11 +21,12 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError, Invalid, NotFound
 from fundraising.files import service as files
+from fundraising.files.errors import FileNotFound
 from fundraising.giving import booking, imports, people
 from fundraising.giving.booking import WholeGift
 from fundraising.giving.errors import TextRefused
 from fundraising.giving.import_models import GiftImport, ImportState
-from fundraising.giving.imports import Plan, RefundState
+from fundraising.giving.imports import Plan, RefundState, Source
 from fundraising.giving.models import Display
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
@@ -120,22 +121,28 @@ def receive(
     return batch
 
 
-def look(batch: GiftImport) -> Plan | None:
-    """Find out what booking the file would do and keep that with the batch; None where it cannot be read."""
-    batch.progressed_at = clock.now()
-    batch.detail = {}
-    planned: Plan | None = None
+def look(import_id: UUID) -> None:
+    """Find out what booking a file would do and keep that with the batch.
+
+    The file is read between two transactions, because that takes long for a large one.
+    """
+    found: Source | UnreadableFile
     try:
-        planned = _plan(batch)
-        _keep_figures(batch, planned)
-    except ColumnsMissing as unknown:
-        batch.state = ImportState.UNMAPPED
-        batch.detail = {"headings": unknown.headings}
+        found = _read(import_id)
     except UnreadableFile as bad:
-        batch.state = ImportState.UNREADABLE
-        batch.detail = {"problem": _msgid(bad)}
-    db.session.flush()
-    return planned
+        found = bad
+    with transaction():
+        batch = get(import_id, lock=True)
+        if batch.state in (ImportState.BOOKING, ImportState.DONE):
+            return
+        batch.progressed_at = clock.now()
+        if isinstance(found, ColumnsMissing):
+            batch.state, batch.detail = ImportState.UNMAPPED, {"headings": found.headings}
+        elif isinstance(found, UnreadableFile):
+            batch.state, batch.detail = ImportState.UNREADABLE, {"problem": _msgid(found)}
+        else:
+            _keep_figures(batch, imports.plan(campaigns.get_by_id(batch.campaign_id), found))
+        db.session.flush()
 
 
 def map_anew(batch: GiftImport) -> GiftImport:
@@ -187,10 +194,9 @@ def handle(work: Claimed) -> None:
     """Do what a batch waits for, for as long as one task may take; what is left becomes new work."""
     import_id = UUID(work.payload["import_id"])
     with transaction():
-        batch = get(import_id, lock=True)
-        state = batch.state
-        if state == ImportState.LOOKING:
-            look(batch)
+        state = get(import_id).state
+    if state == ImportState.LOOKING:
+        look(import_id)
     if state == ImportState.BOOKING and not book(import_id, BUDGET):
         with transaction():
             hand_over(get(import_id, lock=True))
@@ -202,14 +208,16 @@ def book(import_id: UUID, budget: timedelta | None = None) -> bool:
     May be run again at any moment, also by two at once: what is here already is left out.
     """
     deadline = monotonic() + budget.total_seconds() if budget else None
-    batch = get(import_id)
-    if batch.state != ImportState.BOOKING:
-        return True
-    planned = _plan(batch)
-    if planned.error_count:
-        with transaction():
-            _keep_figures(get(import_id, lock=True), planned)
-        return True
+    with transaction():
+        if get(import_id).state != ImportState.BOOKING:
+            return True
+    source = _read(import_id)
+    with transaction():
+        batch = get(import_id, lock=True)
+        planned = imports.plan(campaigns.get_by_id(batch.campaign_id), source)
+        if planned.error_count:
+            _keep_figures(batch, planned)
+            return True
     for start in range(0, len(planned.new), SET_SIZE):
         if start and deadline and monotonic() > deadline:
             return False
@@ -236,16 +244,16 @@ def take_over(
     """
     with transaction():
         batch = receive(campaign, platform, data, filename, actor_id, mapping_name)
-        import_id = batch.id
-        if batch.state not in (ImportState.DONE, ImportState.BOOKING):
-            look(batch)
-        state = batch.state
-    if state in (ImportState.UNMAPPED, ImportState.UNREADABLE):
-        imports.plan(campaign, data, filename, platforms.mapping(platform, mapping_name))
-    if state == ImportState.REFUSED:
-        raise ImportRefused(lines=[error[0] for error in batch.detail["errors"]])
-    if state == ImportState.READY:
-        with transaction():
+        import_id, state = batch.id, batch.state
+    if state not in (ImportState.DONE, ImportState.BOOKING):
+        look(import_id)
+    with transaction():
+        batch = get(import_id, lock=True)
+        if batch.state in (ImportState.UNMAPPED, ImportState.UNREADABLE):
+            imports.read(data, filename, platforms.mapping(platform, mapping_name))
+        if batch.state == ImportState.REFUSED:
+            raise ImportRefused(lines=[error[0] for error in batch.detail["errors"]])
+        if batch.state == ImportState.READY:
             confirm(import_id, actor_id)
     book(import_id)
     return get(import_id)
@@ -265,15 +273,18 @@ def _find(campaign_id: UUID, platform: str, digest: str, label: str) -> GiftImpo
     return db.session.execute(query).scalar_one_or_none()
 
 
-def _plan(batch: GiftImport) -> Plan:
-    if batch.file_id is None:
-        raise NotReady
-    return imports.plan(
-        campaigns.get_by_id(batch.campaign_id),
-        files.read(batch.file_id),
-        batch.filename,
-        platforms.mapping_labelled(batch.platform, batch.mapping),
-    )
+def _read(import_id: UUID) -> Source:
+    """Read the file of a batch; no transaction is open while it is read."""
+    with transaction():
+        batch = get(import_id)
+        if batch.file_id is None:
+            raise NotReady
+        name, path = batch.filename, files.path(batch.sha256)
+        mapping = platforms.mapping_labelled(batch.platform, batch.mapping)
+    try:
+        return imports.read(path.read_bytes(), name, mapping)
+    except OSError as gone:
+        raise FileNotFound from gone
 
 
 def _msgid(bad: DomainError) -> list[Any]:

@@ -59,10 +59,9 @@ def index() -> ResponseReturnValue:
                 upload.filename or "gifts.csv",
                 current_user.id,
             )
-            if batch.state == ImportState.DONE:
-                flash(_("This file was taken over before; nothing changed."), "ok")
-            elif batch.state != ImportState.BOOKING:
-                _look(batch)
+        if batch.state == ImportState.DONE:
+            flash(_("This file was taken over before; nothing changed."), "ok")
+        _look(batch)
     except DomainError as refused:
         form.file.errors = [str(refused.message)]
         return _index(form), UNPROCESSABLE
@@ -140,8 +139,7 @@ def save_mapping(import_id: UUID) -> ResponseReturnValue:
             mapping = import_forms.said(request.form, _headings(batch), _mapping(batch))
             registry.save_mapping(mapping, current_user.id)
             batch = import_batches.map_anew(batch)
-            if batch.state not in (ImportState.DONE, ImportState.BOOKING):
-                _look(batch)
+        _look(batch)
         flash(_("The mapping is saved; the next file is read with it."), "ok")
     except DomainError as refused:
         flash(str(refused.message), "error")
@@ -163,11 +161,16 @@ def _index(form: ImportForm) -> str:
 
 
 def _look(batch: GiftImport) -> None:
+    """Look at a file that is not booked: a small one now, a large one by the worker."""
+    if batch.state in (ImportState.DONE, ImportState.BOOKING):
+        return
     if import_batches.is_small(batch):
-        import_batches.look(batch)
-    else:
-        batch.state = ImportState.LOOKING
-        import_batches.hand_over(batch)
+        import_batches.look(batch.id)
+        return
+    with transaction():
+        kept = import_batches.get(batch.id, lock=True)
+        kept.state = ImportState.LOOKING
+        import_batches.hand_over(kept)
 
 
 def _lines(import_id: UUID, after: int) -> list[tuple[ImportLine, Gift]]:

@@ -118,16 +118,32 @@ class _Known:
     refunded_fen: int
 
 
-def plan(campaign: Campaign, data: bytes, filename: str, mapping: Mapping) -> Plan:
-    """Read a file and compare it with what is known; changes nothing.
+@dataclass(frozen=True)
+class Source:
+    """A file as it was read, before anybody looked into the database."""
+
+    filename: str
+    sha256: str
+    platform: str
+    file: GiftFile
+
+
+def read(data: bytes, filename: str, mapping: Mapping) -> Source:
+    """Read a file. Slow for a large one, so no transaction is held meanwhile.
 
     Raises:
         UnreadableFile: it is no table, or too large.
         ColumnsMissing: the mapping does not fit it.
     """
     file = gift_files.read(data, filename, mapping)
+    return Source(filename, hashlib.sha256(data).hexdigest(), mapping.platform, file)
+
+
+def plan(campaign: Campaign, source: Source) -> Plan:
+    """Compare what was read with what is known; changes nothing."""
+    file = source.file
     numbers = {row.number for row in file.rows} | {row.number for row in file.refunds}
-    known = _known(mapping.platform, numbers)
+    known = _known(source.platform, numbers)
     new = [row for row in file.rows if row.number not in known]
     wrong = [
         error
@@ -135,8 +151,8 @@ def plan(campaign: Campaign, data: bytes, filename: str, mapping: Mapping) -> Pl
         if row.number in known and (error := _difference(campaign, row, known[row.number]))
     ]
     return Plan(
-        filename=filename,
-        sha256=hashlib.sha256(data).hexdigest(),
+        filename=source.filename,
+        sha256=source.sha256,
         new=new,
         known_count=len(file.rows) - len(new),
         unpaid_count=file.unpaid,

@@ -78,6 +78,11 @@ def faults() -> list[checks.Finding]:
     return [finding for name in checks.names() for finding in checks._checks[name]()]
 
 
+def plan_of(campaign: Campaign, data: bytes) -> imports.Plan:
+    source = imports.read(data, "g.csv", platforms.mapping("gongyibao"))
+    return imports.plan(campaign, source)
+
+
 def gift_count() -> int:
     return db.session.execute(select(func.count()).select_from(Gift)).scalar_one()
 
@@ -156,7 +161,7 @@ def test_a_known_number_in_another_campaign_is_refused(
     take(row("G1"))
     other = make.campaign()
 
-    plan = imports.plan(other, file_of(row("G1")), "g.csv", platforms.mapping("gongyibao"))
+    plan = plan_of(other, file_of(row("G1")))
 
     assert [e.code for e in plan.errors] == ["known_campaign"]
 
@@ -166,7 +171,7 @@ def test_the_plan_says_everything_and_changes_nothing(campaign: Campaign) -> Non
         row("G1", "10", fee="0.06"), row("G2", "5.50"), row("G3", status="待支付"), row("G4", "x")
     )
 
-    plan = imports.plan(campaign, data, "g.csv", platforms.mapping("gongyibao"))
+    plan = plan_of(campaign, data)
 
     assert plan.summary() == {
         "file": "g.csv", "new": 2, "known": 0, "not paid": 1, "refunds": 0, "errors": 1,
@@ -182,7 +187,7 @@ def test_refunds_of_a_file_are_shown_and_those_of_booked_gifts_wait_for_a_person
 ) -> None:
     take(row("G1"))
     rows = (row("G1", "-10.00"), row("G2"), row("G2", "-3"), row("G9", status="已退款"))
-    plan = imports.plan(campaign, file_of(*rows), "g.csv", platforms.mapping("gongyibao"))
+    plan = plan_of(campaign, file_of(*rows))
     assert [(r.row.number, r.state) for r in plan.refunds] == [
         ("G1", RefundState.OPEN),
         ("G2", RefundState.OPEN),
@@ -242,7 +247,7 @@ def test_what_one_task_does_not_finish_becomes_new_work(
     monkeypatch.setattr(import_batches, "SET_SIZE", 1)
     monkeypatch.setattr(import_batches, "BUDGET", timedelta(microseconds=1))
     batch = import_batches.receive(campaign, "gongyibao", file_of(row("A"), row("B")), "g", None)
-    import_batches.look(batch)
+    import_batches.look(batch.id)
     import_batches.confirm(batch.id, None)
     import_batches.hand_over(batch)
 
@@ -259,7 +264,7 @@ def test_only_what_was_looked_at_is_confirmed_and_only_once(campaign: Campaign) 
     batch = import_batches.receive(campaign, "gongyibao", file_of(row("A")), "g.csv", None)
     with pytest.raises(import_batches.NotReady):
         import_batches.confirm(batch.id, None)
-    import_batches.look(batch)
+    import_batches.look(batch.id)
     import_batches.confirm(batch.id, None)
 
     with pytest.raises(import_batches.NotReady):
