@@ -17,7 +17,7 @@ from openpyxl import Workbook
 
 from fundraising import clock
 from fundraising.money import Money
-from fundraising.payments.platforms import cells, gift_files, problems, tables
+from fundraising.payments.platforms import cells, gift_files, problems, tables, workbooks
 from fundraising.payments.platforms.gift_files import ColumnsMissing, GiftFile
 from fundraising.payments.platforms.mapping import ANY, GONGYIBAO, TENCENT, WORDS, Mapping
 from fundraising.payments.platforms.problems import BadLine
@@ -383,7 +383,7 @@ def rezipped(data: bytes, **members: bytes) -> bytes:
 
 
 def test_a_workbook_that_would_explode_is_refused_at_once() -> None:
-    bomb = rezipped(xlsx_of(HEADER), filler=b"\0" * (tables.MAX_UNPACKED + 1))
+    bomb = rezipped(xlsx_of(HEADER), filler=b"\0" * (workbooks.MAX_UNPACKED + 1))
     entities = b'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY a "aaaa">]><worksheet>&a;</worksheet>'
     growing = rezipped(xlsx_of(HEADER), sheet1_xml=entities)
     began = monotonic()

@@ -126,11 +126,18 @@ def _instant(cell: Cell) -> datetime:
     if not written:
         raise BadLine("time_missing")
     if _USUAL_TIME.fullmatch(written):
-        return _parsed(written, TIME_FORMS[:1])
+        return _usual(written)
     if _SERIAL.fullmatch(written) and not isinstance(cell, bool):
         return _from_serial(float(written))
     plain = _FRACTION.sub(r"\1", _DATE.sub(r"\1-\2-\3", written, count=1))
     return _parsed(" ".join(plain.split()), TIME_FORMS)
+
+
+def _usual(written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(written).replace(tzinfo=clock.SHANGHAI)
+    except ValueError:
+        raise BadLine("time_form", written) from None
 
 
 def _from_serial(days: float) -> datetime:
