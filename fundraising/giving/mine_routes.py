@@ -145,8 +145,11 @@ def _gift_of(number: str, amount: Money) -> Gift | None:
     if attempt is not None:
         gift: Gift | None = queries.by_id(attempt.order_id)
     else:
-        query = select(Gift).where((Gift.order_no == number) | (Gift.external_ref == number))
-        gift = db.session.execute(query.limit(1)).scalar_one_or_none()
+        query = select(Gift).where(
+            (Gift.order_no == number) | (Gift.external_ref == number),
+            Gift.amount_fen == amount.minor,  # two platforms may use one number
+        )
+        gift = db.session.execute(query.order_by(Gift.id).limit(1)).scalar_one_or_none()
     is_right = gift is not None and gift.is_paid and gift.amount_fen == amount.minor
     return gift if is_right else None
 
