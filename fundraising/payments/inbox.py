@@ -63,20 +63,22 @@ class ClaimedNotice:
 
 def put(envelope: Envelope) -> None:
     """Keep a notice under the provider's number of the event; a repeat only counts the delivery."""
-    db.session.execute(
-        PUT,
-        {
-            "provider": envelope.provider,
-            "account": envelope.account,
-            "key": envelope.dedup_key,
-            "event": envelope.event_type,
-            "raw": envelope.raw,
-            "sha256": hashlib.sha256(envelope.raw).hexdigest(),
-            "now": clock.now(),
-        },
-    )
+    db.session.execute(PUT, values(envelope))
     if BELL.is_due():
         outbox.ring(Queue.MONEY)
+
+
+def values(envelope: Envelope) -> dict[str, object]:
+    """Return what the statement ``PUT`` keeps of a notice that came in now."""
+    return {
+        "provider": envelope.provider,
+        "account": envelope.account,
+        "key": envelope.dedup_key,
+        "event": envelope.event_type,
+        "raw": envelope.raw,
+        "sha256": hashlib.sha256(envelope.raw).hexdigest(),
+        "now": clock.now(),
+    }
 
 
 def claim(limit: int) -> list[ClaimedNotice]:

@@ -14,7 +14,7 @@ from tests.bench.load import Load
 from tests.bench.site import WORKERS, Site
 
 ROUNDS = 3
-ACCEPTED, ACCEPT_SECONDS = 3000, 3.0
+ACCEPTED, ACCEPT_SECONDS = 1500, 3.0
 WARMING = 200
 DRAINED = 2500
 SETTLED = 1500
