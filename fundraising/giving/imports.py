@@ -157,7 +157,7 @@ def plan(campaign: Campaign, source: Source) -> Plan:
         known_count=len(file.rows) - len(new),
         unpaid_count=file.unpaid,
         refunds=_refunds(file, known),
-        errors=[*file.errors, *wrong][:MAX_LISTED],
+        errors=sorted([*file.errors, *wrong], key=lambda error: error.line)[:MAX_LISTED],
         error_count=file.error_count + len(wrong),
         has_fees=file.has_fees,
     )

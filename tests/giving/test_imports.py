@@ -166,6 +166,16 @@ def test_a_known_number_in_another_campaign_is_refused(
     assert [e.code for e in plan.errors] == ["known_campaign"]
 
 
+def test_refused_lines_stand_in_the_order_of_the_file(
+    take: Callable[..., GiftImport], campaign: Campaign
+) -> None:
+    take(row("G1"))
+
+    plan = plan_of(campaign, file_of(row("G1", "11"), row("G2", "x"), row("G1", "11")))
+
+    assert [(e.line, e.code) for e in plan.errors] == [(2, "known_amount"), (3, "amount_form")]
+
+
 def test_the_plan_says_everything_and_changes_nothing(campaign: Campaign) -> None:
     data = file_of(
         row("G1", "10", fee="0.06"), row("G2", "5.50"), row("G3", status="待支付"), row("G4", "x")

@@ -384,8 +384,9 @@ def rezipped(data: bytes, **members: bytes) -> bytes:
 
 def test_a_workbook_that_would_explode_is_refused_at_once() -> None:
     bomb = rezipped(xlsx_of(HEADER), filler=b"\0" * (workbooks.MAX_UNPACKED + 1))
-    entities = b'<?xml version="1.0"?><!DOCTYPE w [<!ENTITY a "aaaa">]><worksheet>&a;</worksheet>'
-    growing = rezipped(xlsx_of(HEADER), sheet1_xml=entities)
+    sheet = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in HEADER)
+    entities = f'<!DOCTYPE w [<!ENTITY a "a">]><worksheet><row>{sheet}</row><row><c>&a;</c></row></worksheet>'
+    growing = rezipped(xlsx_of(HEADER), sheet1_xml=entities.encode())
     began = monotonic()
 
     for data in (bomb, growing):
