@@ -15,8 +15,9 @@ from local.stack import ROOT, Stack, StackFailed
 from local.valkey import ValkeyFailed
 
 PASSED_ON = (
-    "DATABASE_", "REDIS_", "WECHATPAY_", "ALIPAY_", "FISCAL_", "MAIL_", "SECRET_KEY", "PUBLIC_URL", "TRUSTED_HOSTS",
-    "RATELIMIT_", "PAGE_CACHE_", "ORDER_MINUTES", "FILES_", "ORGANISATION_", "PROXY_HOPS",
+    "DATABASE_", "REDIS_", "WECHATPAY_", "ALIPAY_", "STRIPE_", "FISCAL_", "MAIL_", "SECRET_KEY",
+    "PUBLIC_URL", "TRUSTED_HOSTS", "RATELIMIT_", "PAGE_CACHE_", "ORDER_MINUTES", "FILES_",
+    "ORGANISATION_", "PROXY_HOPS",
 )  # fmt: skip
 
 
@@ -108,6 +109,7 @@ def _announce(stack: Stack) -> None:
         f"\n  Staff            {stack.base_url}/staff"
         f"\n  WeChat simulator {stack.simulator_url}/"
         f"\n  Alipay simulator {stack.alipay_url}/"
+        f"\n  Stripe simulator {stack.stripe_url}/"
         f"\n  Finance dept.    {stack.fiscal_url}/"
         f"\n  Mailbox          {stack.mailbox_url}/"
         f"\n  Logs             var/log/"

@@ -97,6 +97,11 @@ class Stack:
         return f"http://127.0.0.1:{self.ports['alipay']}"
 
     @property
+    def stripe_url(self) -> str:
+        """Stripe's side."""
+        return f"http://127.0.0.1:{self.ports['stripe']}"
+
+    @property
     def fiscal_url(self) -> str:
         """The finance department's side."""
         return f"http://127.0.0.1:{self.ports['fiscal']}"
@@ -177,7 +182,7 @@ class Stack:
         file = self.folder / "ports.json"
         known = json.loads(file.read_text()) if file.exists() else {}
         ports = {}
-        for name in ("simulator", "alipay", "fiscal", "mailbox", "smtp"):
+        for name in ("simulator", "alipay", "stripe", "fiscal", "mailbox", "smtp"):
             port = known.get(name)
             ports[name] = (
                 port if port and processes.is_free("127.0.0.1", port) else processes.free_port()
@@ -237,16 +242,21 @@ class Stack:
             self._start_simulator("simulator", "payments.simulators.wechatpay", "wechatpay")
         if not (self.variables.get("ALIPAY_GATEWAY_URL") or self.variables.get("ALIPAY_APP_ID")):
             self._start_simulator("alipay", "payments.simulators.alipay", "alipay")
+        if not (self.variables.get("STRIPE_ACCOUNT_ID") or self.variables.get("STRIPE_SECRET_KEY")):
+            webhook = f"{self.base_url}/payments/stripe/webhook"
+            self._start_simulator(
+                "stripe", "payments.simulators.stripe", "stripe", "--webhook-url", webhook
+            )
         if "FISCAL_BASE_URL" not in self.variables:
             self._start_simulator("fiscal", "receipts.simulators.fiscal", "fiscal")
 
-    def _start_simulator(self, name: str, module: str, folder_name: str) -> None:
+    def _start_simulator(self, name: str, module: str, folder_name: str, *more: str) -> None:
         folder = self.folder / "simulators" / folder_name
         self._spawn(
             name,
             [
                 sys.executable, "-m", f"fundraising.{module}",
-                "--port", str(self.ports[name]), "--state-dir", str(folder),
+                "--port", str(self.ports[name]), "--state-dir", str(folder), *more,
             ],
         )  # fmt: skip
         settings = folder / "settings.env"

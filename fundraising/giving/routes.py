@@ -226,22 +226,24 @@ def _ways(attempt: Attempt, instruction: Instruction) -> dict[str, object]:
     addresses = {
         "wechatpay": settings.wechatpay_simulator_url,
         "alipay": settings.alipay_simulator_url,
+        "stripe": settings.stripe_simulator_url,
     }
     simulator = addresses.get(attempt.provider, "").rstrip("/")
-    is_alipay = attempt.provider == "alipay"
+    is_own_page = attempt.provider != "wechatpay" and instruction.kind is PayKind.REDIRECT
     shown: dict[str, object] = {
         "kind": instruction.kind.value,
-        "is_alipay": is_alipay,
+        "is_alipay": attempt.provider == "alipay",
+        "is_card": attempt.provider == "stripe",
         "others": [way for way in ways.offered(_agent()) if way.provider != attempt.provider],
     }
-    if simulator and not (is_alipay and instruction.kind is PayKind.REDIRECT):
+    if simulator and not is_own_page:
         shown["cashier"] = (
             f"{simulator}/cashier/{attempt.merchant_ref}?return={_return(attempt.order_id)}"
         )
     if instruction.kind is PayKind.QR:
         shown["qr"] = data_uri(instruction.value)
-    elif is_alipay:
-        shown["address"] = instruction.value  # signed, the way back with it
+    elif is_own_page:
+        shown["address"] = instruction.value  # whole, with the way back in it
     elif instruction.kind is PayKind.REDIRECT:
         shown["address"] = f"{instruction.value}&redirect_url={_return(attempt.order_id)}"
     else:

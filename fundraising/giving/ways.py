@@ -28,6 +28,7 @@ class Way:
 WAYS = (
     Way("wechatpay", "wechatpay", _l("WeChat Pay"), _l("at once")),
     Way("alipay", "alipay", _l("Alipay"), _l("at once")),
+    Way(Product.STRIPE_CHECKOUT, "stripe", _l("Card (international)"), _l("at once")),
     Way(Product.BANK_TRANSFER, "bank", _l("Bank transfer"), _l("one to three days")),
 )
 
@@ -35,9 +36,9 @@ WAYS = (
 def offered(agent: str) -> list[Way]:
     """Return the ways that are set up here and work in a browser, in their order.
 
-    WeChat's own browser does not open Alipay's pages.
+    WeChat's own browser does not open Alipay's pages, nor is it sent to pages outside the country.
     """
-    hidden = {"alipay"} if _is_in_wechat(agent) else set()
+    hidden = {"alipay", "stripe"} if _is_in_wechat(agent) else set()
     providers = payments.providers().keys()
     usable = providers - hidden or providers
     return [way for way in WAYS if way.provider in usable]
@@ -57,7 +58,9 @@ def chosen(asked: str | None, agent: str) -> Product:
     wanted = asked if asked in names else names[0]
     if wanted == "alipay":
         return Product.ALIPAY_WAP if _is_phone(agent) else Product.ALIPAY_PAGE
-    return _wechat_product(agent) if wanted == "wechatpay" else Product.BANK_TRANSFER
+    if wanted == "wechatpay":
+        return _wechat_product(agent)
+    return Product.STRIPE_CHECKOUT if wanted == "stripe" else Product.BANK_TRANSFER
 
 
 def return_url(order_no: str) -> str:

@@ -3,21 +3,25 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
+import httpx
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from fundraising import clock
+from fundraising.campaigns.models import Campaign
 from fundraising.database import db
-from fundraising.giving import settlement
+from fundraising.giving import settlement, ways
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.payments import refunds
 from fundraising.payments import service as payments
 from fundraising.payments.models import Attempt, InboxNotice, Refund
+from fundraising.payments.providers.bank import BankTransfer
 from fundraising.payments.providers.base import Product
 from fundraising.payments.providers.stripe import Stripe
 from tests import stripe
@@ -222,3 +226,46 @@ def test_case_35_the_door_takes_posts_only_and_a_trailing_slash(client: FlaskCli
 
     assert client.get(URL).status_code == 405
     assert client.post(f"{URL}/", data=raw, headers=stripe.signed(raw)).status_code == 200
+
+
+# ---------------------------------------------------------------------- pages
+
+
+class _Page:
+    """The interface, which opens any session."""
+
+    def __call__(self, asked: httpx.Request) -> httpx.Response:
+        fields = dict(parse_qsl(asked.content.decode()))
+        self.asked = fields
+        number = fields["client_reference_id"]
+        told = {"client_reference_id": number, "url": f"https://checkout.example/{number}"}
+        return httpx.Response(200, json=told)
+
+
+def test_a_card_is_one_choice_outside_wechat_and_leads_to_the_page_of_stripe(
+    app: Flask, client: FlaskClient, campaign: Campaign, gift: Gift
+) -> None:
+    page = _Page()
+    http = httpx.Client(transport=httpx.MockTransport(page))
+    app.extensions["providers"] |= {
+        "stripe": stripe.provider(http),
+        "bank": BankTransfer("1314", "承德", "银行"),
+    }
+
+    form = client.get(f"/c/{campaign.slug}/donate?lang=en").text
+    inside = client.get(
+        f"/c/{campaign.slug}/donate?lang=en", headers={"User-Agent": "MicroMessenger"}
+    ).text
+    pay = client.get(f"/pay/{gift.order_no}?lang=en").text
+
+    assert ('value="stripe.checkout"' in form, 'value="stripe.checkout"' in inside) == (True, False)
+    assert f'href="https://checkout.example/{gift.order_no}"' in pay
+    assert "never see it" in pay
+    assert "QR code" not in pay
+    assert page.asked["line_items[0][price_data][unit_amount]"] == "1000"
+    assert page.asked["success_url"].endswith(f"/pay/{gift.order_no}/back")
+
+
+def test_the_only_way_set_up_is_the_one_chosen() -> None:
+    assert ways.chosen(None, "Mozilla") is Product.STRIPE_CHECKOUT
+    assert ways.chosen("stripe", "Mozilla") is Product.STRIPE_CHECKOUT

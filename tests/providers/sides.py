@@ -5,7 +5,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from fundraising.money import Money
 from fundraising.payments.providers import registry
 from fundraising.payments.providers.base import OrderRequest, Product, Provider, RefundRequest
 from fundraising.payments.providers.wechatpay import signing
-from fundraising.payments.simulators import alipay, wechatpay
+from fundraising.payments.simulators import alipay, stripe, wechatpay
 from local.processes import free_port
 from tests.conftest import settings_for
 
@@ -130,9 +131,39 @@ class AlipaySide(Side):
         self.simulator.courier.policy.fail_refund = f"ACQ.{code}"
 
 
+class StripeSide(Side):
+    """Stripe, to which our adapter speaks through its published library."""
+
+    product = Product.STRIPE_CHECKOUT
+
+    def __init__(self) -> None:
+        self.ends: dict[str, datetime] = {}
+
+    def order(self, number: str, fen: int = 1000, **changed: Any) -> OrderRequest:
+        order = super().order(number, fen, **changed)
+        return replace(order, expires_at=self.ends.setdefault(number, order.expires_at))
+
+    def notice(self, body: str) -> tuple[dict[str, str], bytes]:
+        raw = body.encode()
+        return {"Stripe-Signature": self.simulator.courier.signature(raw)}, raw
+
+    def pay(self, number: str) -> bool:
+        account = self.simulator.account
+        return bool(account.pay(account.find(number), "giver@example.org"))
+
+    def fault(self, name: str) -> None:
+        self.simulator.courier.policy.fail_api = name
+
+    def refuse_refunds(self, *, for_now: bool) -> None:
+        self.simulator.courier.policy.fail_refund = (
+            "balance_insufficient" if for_now else "charge_disputed"
+        )
+
+
 SIDES: dict[str, tuple[type[Side], Any]] = {
     "wechatpay": (WechatSide, wechatpay.create),
     "alipay": (AlipaySide, alipay.create),
+    "stripe": (StripeSide, stripe.create),
 }
 
 
