@@ -159,6 +159,7 @@ def create(folder: Path, base_url: str, webhook_url: str = "") -> tuple[Flask, S
     _money(app, simulator)
     _checkout(app, simulator)
     _control(app, simulator)
+    _behaviour(app, simulator)
     return app, simulator
 
 
@@ -275,7 +276,7 @@ def _checkout(app: Flask, simulator: Simulator) -> None:
 
 
 def _control(app: Flask, simulator: Simulator) -> None:
-    account, journal, policy = simulator.account, simulator.journal, simulator.courier.policy
+    account, journal = simulator.account, simulator.journal
 
     def session_of(asked: Found) -> Found:
         found = account.find(asked["order"])
@@ -317,6 +318,10 @@ def _control(app: Flask, simulator: Simulator) -> None:
     def ctl_payout() -> ResponseReturnValue:
         return account.payout(request.get_json().get("amount"))
 
+
+def _behaviour(app: Flask, simulator: Simulator) -> None:
+    policy = simulator.courier.policy
+
     @app.post("/_ctl/policy")
     def change_policy() -> ResponseReturnValue:
         for name, value in request.get_json().items():
@@ -337,7 +342,7 @@ def _control(app: Flask, simulator: Simulator) -> None:
 
     @app.get("/_ctl/journal")
     def everything() -> ResponseReturnValue:
-        return journal.dump()
+        return simulator.journal.dump()
 
 
 def main() -> None:
