@@ -1,5 +1,6 @@
 """Giving: the form, the payment page, the result, thanks."""
 
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import quote
 from uuid import UUID
@@ -109,6 +110,8 @@ def donate(slug: str) -> ResponseReturnValue:
     form = DonateForm(campaign)
     if request.method == "GET":
         _know_device()
+        if _is_stranger_inside_wechat():
+            return _become_known(request.full_path)
         _prefill(form, campaign)
         return _form_page(form, campaign)
     if not form.validate():
@@ -121,7 +124,28 @@ def donate(slug: str) -> ResponseReturnValue:
         form.own_amount.errors = [str(refused.message)]
         return _form_page(form, campaign, int(refused.status))
     _remember(gift)
+    _open(gift, campaign)
     return redirect(url_for(".pay", order_no=gift.order_no), 303)
+
+
+def _open(gift: Gift, campaign: Campaign) -> None:
+    """Open the order at its provider, if it answers; the payment page offers to try again."""
+    attempt = payments.latest(gift.id)
+    if attempt is None or _needs_openid(attempt):
+        return
+    with suppress(PaymentUnavailable, AttemptOver):
+        payments.open_checkout(
+            attempt.id,
+            campaign.title["zh"],
+            return_url=ways.return_url(gift.order_no),
+            openid=_openid(),
+            client_ip=request.remote_addr,
+        )
+
+
+def _needs_openid(attempt: Attempt) -> bool:
+    is_inside = attempt.product == Product.WECHATPAY_JSAPI
+    return is_inside and _openid() is None and not attempt.instruction
 
 
 def _start(form: DonateForm, campaign: Campaign) -> Gift:
@@ -188,21 +212,13 @@ def pay(order_no: str) -> ResponseReturnValue:
     values = {"gift": gift, "campaign": campaign, "attempt": attempt, "demo": campaign.is_demo}
     if attempt is None or not attempt.is_live or attempt.expires_at <= clock.now():
         return _not_kept(render_template("giving/pay_over.html", **values))
-    if attempt.product == Product.WECHATPAY_JSAPI and _openid() is None and not attempt.instruction:
-        return _become_known(attempt, order_no)
-    try:
-        instruction = payments.open_checkout(
-            attempt.id,
-            campaign.title["zh"],
-            return_url=ways.return_url(order_no),
-            openid=_openid(),
-            client_ip=request.remote_addr,
-        )
-    except PaymentUnavailable as away:
-        page = render_template("giving/pay_away.html", message=away.message, **values)
-        return _not_kept(page, int(away.status))
-    except AttemptOver:
-        return _not_kept(render_template("giving/pay_over.html", **values))
+    if _needs_openid(attempt) and not session.get("oauth_failed"):
+        return _become_known(url_for(".pay", order_no=order_no))
+    if not attempt.instruction:
+        is_known = attempt.product == Product.WECHATPAY_JSAPI and _openid() is not None
+        page = render_template("giving/pay_away.html", is_known=is_known, **values)
+        return _not_kept(page, 200 if is_known else 503)
+    instruction = payments.instruction_of(attempt)
     if instruction.kind is PayKind.TRANSFER:
         return _not_kept(
             render_template("giving/pay_transfer.html", **values, **_transfer(instruction))
@@ -278,6 +294,18 @@ def pay_again(order_no: str) -> ResponseReturnValue:
         )
     except PuzzleWanted as wanted:
         return _puzzle_page(wanted, campaign, gift.amount_fen)
+    _open(gift, campaign)
+    return redirect(url_for(".pay", order_no=order_no), 303)
+
+
+@bp.post("/pay/<order_no>/open")
+@public
+@limiter.limit("30 per minute", key_func=device)
+def open_again(order_no: str) -> ResponseReturnValue:
+    """Open an order whose provider did not answer before; the same number, so nothing is charged twice."""
+    gift = queries.by_order_no(order_no)
+    session.pop("oauth_failed", None)
+    _open(gift, campaigns.get_by_id(gift.campaign_id))
     return redirect(url_for(".pay", order_no=order_no), 303)
 
 
@@ -343,28 +371,34 @@ def thanks(token: str) -> ResponseReturnValue:
     return _secret(page)
 
 
-@bp.get("/pay/<order_no>/openid")
+@bp.get("/wechat/openid")
 @public
-def openid_return(order_no: str) -> ResponseReturnValue:
-    """Take the code that WeChat gives silently, and go on to pay."""
-    expected = session.pop("oauth_state", None)
-    if not expected or request.args.get("state") != expected:
-        return redirect(url_for(".pay", order_no=order_no), 303)
-    try:
-        session["openid"] = payments.in_app_provider("wechatpay").openid(
-            request.args.get("code", "")
-        )
-    except (ProviderUnavailable, ProviderRejected):
-        raise PaymentUnavailable from None
-    return redirect(url_for(".pay", order_no=order_no), 303)
+def openid_return() -> ResponseReturnValue:
+    """Take the code that WeChat gives silently, and go on to where the browser came from."""
+    expected, back = session.pop("oauth_state", None), session.pop("oauth_back", "/")
+    if expected and request.args.get("state") == expected:
+        try:
+            code = request.args.get("code", "")
+            session["openid"] = payments.in_app_provider("wechatpay").openid(code)
+        except (ProviderUnavailable, ProviderRejected):
+            session["oauth_failed"] = True
+    return redirect(back, 303)
 
 
-def _become_known(attempt: Attempt, order_no: str) -> ResponseReturnValue:
-    session["oauth_state"] = references.secret_token()
+def _is_stranger_inside_wechat() -> bool:
+    """Whether this browser could be known silently, and is not: asked once, so a failure stops nobody."""
+    agent = request.user_agent.string or ""
+    is_inside = "wechatpay" in payments.providers() and "micromessenger" in agent.lower()
+    return is_inside and _openid() is None and not session.get("oauth_asked")
+
+
+def _become_known(back: str) -> ResponseReturnValue:
+    session["oauth_asked"] = True
+    session["oauth_state"], session["oauth_back"] = references.secret_token(), back
     settings: Settings = current_app.extensions["settings"]
-    back = f"{settings.public_url}/pay/{order_no}/openid"
-    adapter = payments.in_app_provider(attempt.provider)
-    return redirect(adapter.openid_url(back, session["oauth_state"]), 302)
+    adapter = payments.in_app_provider("wechatpay")
+    returned = f"{settings.public_url}{url_for('.openid_return')}"
+    return redirect(adapter.openid_url(returned, session["oauth_state"]), 302)
 
 
 def _openid() -> str | None:

@@ -125,7 +125,7 @@ def open_checkout(
     if not attempt.is_live or attempt.expires_at <= clock.now():
         raise AttemptOver
     if attempt.instruction:
-        return Instruction(PayKind(attempt.instruction["kind"]), attempt.instruction["value"])
+        return instruction_of(attempt)
     adapter = provider(attempt.provider)
     request = OrderRequest(
         merchant_ref=attempt.merchant_ref,
@@ -146,6 +146,13 @@ def open_checkout(
     with transaction():
         _keep(attempt_id, instruction)
     return instruction
+
+
+def instruction_of(attempt: Attempt) -> Instruction:
+    """Return how an opened attempt is paid. Raises AttemptOver when it was not opened."""
+    if not attempt.instruction:
+        raise AttemptOver
+    return Instruction(PayKind(attempt.instruction["kind"]), attempt.instruction["value"])
 
 
 def _end_reading() -> None:

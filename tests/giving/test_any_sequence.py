@@ -27,7 +27,7 @@ from fundraising.giving.models import Gift
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
-from fundraising.payments import refunds, reviews
+from fundraising.payments import facts, refunds, reviews
 from fundraising.payments import service as payments
 from fundraising.payments.models import Attempt, ReviewKind
 from fundraising.payments.providers.base import Fact, FactKind, FactSource, Product
@@ -193,7 +193,7 @@ class World:
         if number > 1 and self.facts:
             told.append(self.facts[number % len(self.facts)])
         result = settlement.apply_facts(told)
-        self.waiting = [f for f in told if settlement.facts.key(f) in result.parked]
+        self.waiting = [f for f in told if facts.key(f) in result.parked]
 
     def _attempt(self, number: int) -> Attempt | None:
         return self.attempts[number % len(self.attempts)] if self.attempts else None

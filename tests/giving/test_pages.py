@@ -220,6 +220,8 @@ def test_a_provider_that_is_away_keeps_the_order(
     assert client.get(where).status_code == 503
 
     desk.is_away = False
+    assert client.get(where).status_code == 503  # looking opens nothing
+    assert client.post(f"{where}/open").status_code == 303
     assert client.get(where).status_code == 200
 
 
