@@ -13,7 +13,9 @@ if (form) {
   };
   const show = () => {
     const value = amount();
-    button.textContent = value ? button.dataset.with.replace("{}", value) : button.dataset.without;
+    const text = value ? button.dataset.with.replace("{}", value) : button.dataset.without;
+    // Text changed between press and release would lose the click: leaving a field must not touch it.
+    if (button.textContent !== text) button.textContent = text;
     if (counter) counter.textContent = `${[...message.value].length} / 60`;
   };
   own.addEventListener("input", () => {
