@@ -256,6 +256,7 @@ def test_a_card_is_one_choice_outside_wechat_and_leads_to_the_page_of_stripe(
     inside = client.get(
         f"/c/{campaign.slug}/donate?lang=en", headers={"User-Agent": "MicroMessenger"}
     ).text
+    client.post(f"/pay/{gift.order_no}/open")
     pay = client.get(f"/pay/{gift.order_no}?lang=en").text
 
     assert ('value="stripe.checkout"' in form, 'value="stripe.checkout"' in inside) == (True, False)
