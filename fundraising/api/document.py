@@ -4,6 +4,12 @@ from typing import Any
 
 from fundraising.payments.providers.base import Product
 
+CHANNELS = {
+    "stripe" if product is Product.STRIPE_CHECKOUT else product.value: product
+    for product in Product
+}
+"""Ways to pay by the names they have in JSON."""
+
 FEN = {"type": "integer", "description": "whole fen"}
 TEXT2 = {"type": "object", "description": "Chinese (zh, always) and English (en)"}
 
@@ -93,7 +99,7 @@ def _checkout() -> dict[str, Any]:
         "campaign": {"type": "string"},
         "amount_fen": FEN,
         "currency": {"const": "CNY"},
-        "channel": {"enum": [product.value for product in Product]},
+        "channel": {"enum": list(CHANNELS)},
         "display": {"enum": ["anonymous", "masked", "full"]},
         "name": {"type": "string"},
         "message": {"type": "string", "maxLength": 60},

@@ -16,7 +16,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from fundraising import clock
 from fundraising.access import public
-from fundraising.api.document import openapi
+from fundraising.api.document import CHANNELS, openapi
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.models import Campaign
 from fundraising.equipment import queries as equipment
@@ -37,7 +37,6 @@ from fundraising.ledger import queries as ledger
 from fundraising.ledger.models import JournalEntry
 from fundraising.money import Money, MoneyError
 from fundraising.payments import service as payments
-from fundraising.payments.providers.base import Product
 from fundraising.procurement import queries as procurement
 from fundraising.programmes import queries as programmes
 
@@ -320,7 +319,7 @@ def _command(asked: Mapping[str, Any]) -> StartGift:
     }
     bad = [name for name, value in texts.items() if not isinstance(value, str)]
     amount = _amount(asked, bad)
-    if asked.get("channel") not in [product.value for product in Product]:
+    if not isinstance(asked.get("channel"), str) or asked["channel"] not in CHANNELS:
         bad.append("channel")
     if asked.get("display", "anonymous") not in [display.value for display in Display]:
         bad.append("display")
@@ -334,7 +333,7 @@ def _command(asked: Mapping[str, Any]) -> StartGift:
     return StartGift(
         campaign_slug=texts["campaign"],
         amount=amount,
-        product=Product(asked["channel"]),
+        product=CHANNELS[asked["channel"]],
         idempotency_key=f"api:{texts['idempotency_key']}",
         display=Display(asked.get("display", "anonymous")),
         name=texts["name"],

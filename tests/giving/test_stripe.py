@@ -267,6 +267,23 @@ def test_a_card_is_one_choice_outside_wechat_and_leads_to_the_page_of_stripe(
     assert page.asked["success_url"].endswith(f"/pay/{gift.order_no}/back")
 
 
+def test_the_channel_is_called_stripe_in_json(
+    app: Flask, client: FlaskClient, campaign: Campaign
+) -> None:
+    http = httpx.Client(transport=httpx.MockTransport(_Page()))
+    app.extensions["providers"] = {"stripe": stripe.provider(http)}
+    asked = {"campaign": campaign.slug, "amount_fen": 1000, "idempotency_key": "k" * 16}
+
+    made = client.post("/api/v1/checkout", json={**asked, "channel": "stripe"})
+    other = client.post("/api/v1/checkout", json={**asked, "channel": "stripe.checkout"})
+    odd = client.post("/api/v1/checkout", json={**asked, "channel": ["stripe"]})
+
+    pay = made.get_json()["pay"]
+    assert (made.status_code, pay["kind"]) == (201, "redirect")
+    assert pay["url"].startswith("https://checkout.example/")
+    assert [answer.status_code for answer in (other, odd)] == [422, 422]
+
+
 def test_the_only_way_set_up_is_the_one_chosen() -> None:
     assert ways.chosen(None, "Mozilla") is Product.STRIPE_CHECKOUT
     assert ways.chosen("stripe", "Mozilla") is Product.STRIPE_CHECKOUT
