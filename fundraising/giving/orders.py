@@ -64,12 +64,13 @@ def lock(facts: Sequence[Fact]) -> Orders:
 
 
 def _lock_attempts(facts: Sequence[Fact]) -> Sequence[Row[Any]]:
-    ours = [(f.provider, f.account, f.merchant_ref) for f in facts if f.merchant_ref]
-    theirs = [
-        (f.provider, f.account, f.payment_ref)
-        for f in facts
-        if f.payment_ref and not f.merchant_ref
-    ]
+    """Lock what facts may speak of, and what only looks alike at another provider.
+
+    Lists, not a join: PostgreSQL has two indexes that begin alike, and one that knows little of a young
+    table would read all of it for each fact. However it reads for lists, it reads once.
+    """
+    ours = [fact for fact in facts if fact.merchant_ref]
+    theirs = [fact for fact in facts if fact.payment_ref and not fact.merchant_ref]
     return db.session.execute(
         text(
             """
@@ -77,25 +78,20 @@ def _lock_attempts(facts: Sequence[Fact]) -> Sequence[Row[Any]]:
                    a.currency, a.order_id
             FROM payment_attempt a
             WHERE a.id IN (
-                SELECT o.id FROM payment_attempt o
-                JOIN unnest(CAST(:providers AS text[]), CAST(:accounts AS text[]), CAST(:refs AS text[]))
-                     AS t(provider, account, ref)
-                  ON (o.provider, o.account, o.merchant_ref) = (t.provider, t.account, t.ref)
+                SELECT id FROM payment_attempt
+                WHERE provider = ANY(:providers) AND account = ANY(:accounts) AND merchant_ref = ANY(:refs)
                 UNION
-                SELECT p.id FROM payment_attempt p
-                JOIN unnest(CAST(:their_providers AS text[]), CAST(:their_accounts AS text[]),
-                            CAST(:their_refs AS text[])) AS t(provider, account, ref)
-                  ON (p.provider, p.account, p.provider_ref) = (t.provider, t.account, t.ref))
+                SELECT id FROM payment_attempt
+                WHERE provider = ANY(:providers) AND account = ANY(:accounts)
+                  AND provider_ref = ANY(:their_refs))
             ORDER BY a.id FOR UPDATE OF a
             """
         ),
         {
-            "providers": [key[0] for key in ours],
-            "accounts": [key[1] for key in ours],
-            "refs": [key[2] for key in ours],
-            "their_providers": [key[0] for key in theirs],
-            "their_accounts": [key[1] for key in theirs],
-            "their_refs": [key[2] for key in theirs],
+            "providers": sorted({fact.provider for fact in facts}),
+            "accounts": sorted({fact.account for fact in facts}),
+            "refs": [fact.merchant_ref for fact in ours],
+            "their_refs": [fact.payment_ref for fact in theirs],
         },
     ).all()
 
