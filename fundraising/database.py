@@ -104,7 +104,7 @@ def one_statement() -> Iterator[None]:
 
     It saves the round trips of BEGIN and COMMIT where a single statement is all there is.
     """
-    if isinstance(db.session.get_bind(), Engine):
+    if isinstance(db.session.get_bind(), Engine) and not db.session().in_transaction():
         db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
     with transaction():
         yield

@@ -103,8 +103,12 @@ class Postgres:
             self.process = None
 
     def clone(self, name: str, template: str = DATABASE) -> None:
-        """Make a database as a copy of another that nobody is connected to."""
+        """Make a database as a copy of another; whoever is connected to that one is sent away."""
         with self.connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                (template,),
+            )
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
                     sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER)

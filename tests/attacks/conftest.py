@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from fundraising.campaigns.models import Campaign
-from fundraising.payments.providers.base import Instruction, OrderRequest, PayKind
+from fundraising.payments.providers.base import BillKind, Instruction, OrderRequest, PayKind
 from tests.conftest import serving, settings_for
 from tests.factories import Make
 from tests.wechat import MCHID
@@ -17,6 +17,7 @@ class Desk:
     """A provider that opens every order."""
 
     name, account = "wechatpay", MCHID
+    bill_kinds: tuple[BillKind, ...] = ()
 
     def open_order(self, order: OrderRequest) -> Instruction:
         return Instruction(PayKind.QR, f"weixin://pay/{order.merchant_ref}")
