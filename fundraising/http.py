@@ -241,3 +241,9 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 def _unexpected(error: Exception) -> ResponseReturnValue:
     log.error("unexpected_error", error=type(error).__name__, exc_info=error)
     return _http_error(InternalServerError())
+
+
+def number(name: str) -> int | None:
+    """Return a whole number of the address, None where it is none or larger than any row's."""
+    asked = request.args.get(name, type=int)
+    return asked if asked is not None and 0 <= asked < 2**31 else None

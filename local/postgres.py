@@ -103,10 +103,11 @@ class Postgres:
             self.process = None
 
     def clone(self, name: str, template: str = DATABASE) -> None:
-        """Make a database as a copy of another; whoever is connected to that one is sent away."""
+        """Make a database as a copy of another; idle connections to that one are ended."""
         with self.connect() as connection:
             connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = %s AND state = 'idle'",
                 (template,),
             )
             connection.execute(

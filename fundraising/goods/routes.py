@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf import FlaskForm
 
+from fundraising import http
 from fundraising.access import staff_may
 from fundraising.accounts import nav
 from fundraising.accounts import service as accounts
@@ -47,7 +48,7 @@ def _words() -> dict[str, object]:
 @staff_may(KEEP, SEE)
 def index() -> ResponseReturnValue:
     """Show what lies where, what waits for a second person, and what came and went."""
-    found = queries.donations(PAGE + 1, request.args.get("before", type=int))
+    found = queries.donations(PAGE + 1, http.number("before"))
     shown = found[:PAGE]
     return render_template(
         "goods/index.html",

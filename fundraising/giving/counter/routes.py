@@ -7,6 +7,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
+from fundraising import http
 from fundraising.access import staff_may
 from fundraising.accounts import nav
 from fundraising.accounts import service as accounts
@@ -40,7 +41,7 @@ PAGE, UNPROCESSABLE = 50, 422
 @staff_may(COUNT, POST, SEE)
 def index() -> ResponseReturnValue:
     """List counts, and what lies in the box and at the bank for collection."""
-    found = service.list_counts(PAGE + 1, request.args.get("before", type=int))
+    found = service.list_counts(PAGE + 1, http.number("before"))
     shown = found[:PAGE]
     older = url_for(".index", before=shown[-1].number) if len(found) > PAGE else ""
     return render_template(
