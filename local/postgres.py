@@ -103,18 +103,18 @@ class Postgres:
             self.process = None
 
     def clone(self, name: str, template: str = DATABASE) -> None:
-        """Make a database as a copy of another; idle connections to that one are ended."""
+        """Make a database as a copy of another; connections to that one are ended, idle ones first."""
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+            sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER)
+        )
         with self.connect() as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = %s AND state = 'idle'",
-                (template,),
-            )
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
-                    sql.Identifier(name), sql.Identifier(template), sql.Identifier(OWNER)
-                )
-            )
+            end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(f"{end} AND state = 'idle'", (template,))
+            try:
+                connection.execute(copy)
+            except psycopg.errors.ObjectInUse:
+                connection.execute(end, (template,))
+                connection.execute(copy)
 
     def drop(self, name: str) -> None:
         """Remove a database together with its connections."""

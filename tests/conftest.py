@@ -165,6 +165,7 @@ def client(app: Flask, session: Session) -> FlaskClient:
 def own_database(app: Flask, postgres: Postgres, tmp_path: Path) -> Iterator[Flask]:
     """An application on a fresh database with real commits, for threads and processes."""
     name = f"own_{uuid4().hex[:12]}"
+    db.session.remove()  # of the context that stays open from test to test
     with app.app_context():  # nobody may be connected to what is copied
         db.session.remove()
         db.engine.dispose()
