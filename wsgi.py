@@ -1,7 +1,8 @@
 """The WSGI application that a production server serves: ``granian --interface wsgi wsgi:app``."""
 
 import config
-from fundraising import create_app, logs
+from fundraising import logs
+from fundraising.app import create_app
 from fundraising.payments.door import NoticeDoor
 
 logs.setup()

@@ -13,10 +13,11 @@ from flask_security import hash_password
 from pydantic import ValidationError
 
 import config
-from fundraising import create_app, demo, logs, schema
+from fundraising import demo, logs, schema
 from fundraising.accounts import invitations
 from fundraising.accounts import service as accounts
 from fundraising.accounts.roles import ROLES
+from fundraising.app import create_app
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction

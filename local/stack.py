@@ -75,6 +75,7 @@ class Stack:
         self.valkey: Valkey | None = None
         self.ports = self._ports()
         self.variables: dict[str, str] = {}
+        self.simulator_settings: dict[str, Path] = {}
         self._watcher: threading.Thread | None = None
         self._lock = threading.RLock()
 
@@ -127,8 +128,9 @@ class Stack:
             )
         self.variables = self._environment()
         try:
+            self._start_simulators()  # they come up while the servers do
             self._start_servers()
-            self._start_simulators()
+            self._await_simulators()
             self._prepare()
             self._start_site()
             self._wait_ready()
@@ -259,7 +261,13 @@ class Stack:
                 "--port", str(self.ports[name]), "--state-dir", str(folder), *more,
             ],
         )  # fmt: skip
-        settings = folder / "settings.env"
+        self.simulator_settings[name] = folder / "settings.env"
+
+    def _await_simulators(self) -> None:
+        for name, settings in self.simulator_settings.items():
+            self._await_simulator(name, settings)
+
+    def _await_simulator(self, name: str, settings: Path) -> None:
         is_up = processes.wait_for(
             lambda: processes.answers("127.0.0.1", self.ports[name]) and settings.exists(), 20
         )

@@ -16,7 +16,8 @@ from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 import config
-from fundraising import clock, create_app, schema
+from fundraising import clock, schema
+from fundraising.app import create_app
 from fundraising.database import BoundSession, db
 from fundraising.extensions import limiter
 from local import translations

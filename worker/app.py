@@ -6,7 +6,8 @@ from flask import Flask
 from kombu.entity import Queue as KombuQueue
 
 import config
-from fundraising import create_app, logs
+from fundraising import logs
+from fundraising.app import create_app
 from fundraising.database import db
 from fundraising.outbox.kinds import Queue
 

@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fundraising import create_app
 from fundraising.accounts import service as accounts
 from fundraising.accounts.models import User
+from fundraising.app import create_app
 from fundraising.audit import queries as audit
 from fundraising.database import db
 from fundraising.mail import service as mail

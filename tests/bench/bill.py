@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from fundraising import create_app, schema
+from fundraising import schema
+from fundraising.app import create_app
 from fundraising.database import db, transaction
 from fundraising.giving import reconciling
 from fundraising.payments.providers.base import BillKind, BillRow, BillStatus, Provider

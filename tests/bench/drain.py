@@ -4,7 +4,7 @@ import sys
 from datetime import timedelta
 
 import config
-from fundraising import create_app
+from fundraising.app import create_app
 from fundraising.giving import settlement
 
 

@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from flask import Flask
 
 import config
-from fundraising import create_app, schema
+from fundraising import schema
+from fundraising.app import create_app
 from local import processes
 from local.postgres import DATABASE, OWNER, Postgres
 from local.valkey import Valkey

@@ -11,7 +11,8 @@ from datetime import timedelta
 from sqlalchemy import text
 
 import config
-from fundraising import clock, create_app
+from fundraising import clock
+from fundraising.app import create_app
 from fundraising.campaigns.models import CampaignState
 from fundraising.database import db, transaction
 from fundraising.giving import service

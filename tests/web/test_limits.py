@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from fundraising import create_app
+from fundraising.app import create_app
 from fundraising.database import db, transaction
 from fundraising.floods.service import FREE_ADDRESS
 from local.processes import free_port
