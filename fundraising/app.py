@@ -32,6 +32,7 @@ BLUEPRINTS = (
     "giving.counter.routes",
     "giving.matching.routes",
     "giving.money_routes",
+    "giving.placing_routes",
     "giving.import_routes",
     "giving.platform_routes",
     "receipts.routes",

@@ -94,6 +94,8 @@ ACTIONS: dict[str, Any] = {
     "supplier.edited": _l("Supplier changed"),
     "suspense.accepted": _l("Money accepted for its order"),
     "suspense.given": _l("Money given to a campaign"),
+    "suspense.proposed": _l("Money from the bank proposed as a gift"),
+    "suspense.withdrawn": _l("Proposal for money from the bank given up"),
     "training.confirmed": _l("Training confirmed"),
     "training.recorded": _l("Training recorded"),
     "training.withdrawn": _l("Training withdrawn"),

@@ -40,6 +40,7 @@ class WholeGift:
     amount: Money
     at: datetime
     name: str = ""
+    email: str = ""
     display: Display = Display.ANONYMOUS
     display_name: str | None = None
     message: str = ""
@@ -74,7 +75,7 @@ def book_set(
         campaign.fund_id,
         [NewLot(LotSource.GIFT, gift.id, gift.amount, posted.ids[gift.key]) for gift in kept],
     )
-    people.keep_many([(gift.id, PersonData(name=gift.name)) for gift in kept])
+    people.keep_many([(gift.id, PersonData(name=gift.name, email=gift.email)) for gift in kept])
     _add_days(campaign.id, kept)
     return kept
 

@@ -35,3 +35,13 @@ checks.register(
     WHERE (d.fen, d.gifts) IS DISTINCT FROM (g.fen, g.gifts)
     """,
 )
+checks.register(
+    "every placed bank line is one gift of its amount",
+    """
+    SELECT format('placing %s: line %s, gift %s', p.id, b.amount_fen, g.amount_fen) AS what
+    FROM giving_placing p
+    JOIN payment_bank_line b ON b.id = p.bank_line_id
+    LEFT JOIN giving_gift g ON g.id = p.gift_id AND g.paid_at IS NOT NULL
+    WHERE p.state = 'booked' AND g.amount_fen IS DISTINCT FROM b.amount_fen
+    """,
+)

@@ -67,3 +67,32 @@ class TaxNumberRefused(Invalid):
 
     code = "tax_number_refused"
     message = _l("A tax number has 15 to 20 letters and digits.")
+
+
+class PlacingReasonMissing(Invalid):
+    """A proposal needs words that say how one knows."""
+
+    code = "placing_reason_missing"
+    message = _l("Write how you know whose money it is and what it is for.")
+
+
+class LineNotInSuspense(DomainError):
+    """The line waits in no suspense account, or somebody proposed something for it already."""
+
+    code = "line_not_in_suspense"
+    message = _l(
+        "This bank line does not wait to be placed, or somebody proposed something already."
+    )
+
+
+class PlacingOver(DomainError):
+    """The proposal was decided before."""
+
+    code = "placing_over"
+    message = _l("This proposal was decided already.")
+
+
+class PlacingNotFound(NotFound):
+    """No such proposal."""
+
+    message = _l("We could not find that proposal.")

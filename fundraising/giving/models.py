@@ -19,6 +19,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from fundraising import clock
 from fundraising.database import Base, fen, uuid_pk
 
+OWN_CHANNELS = frozenset({"wechatpay", "alipay", "stripe", "bank", "cash", "cheque"})
+"""Roads by which money comes to us without another platform between."""
+
 
 class GiftState(StrEnum):
     """What the donor sees; ``paid`` is set by settlement only."""
@@ -137,6 +140,11 @@ class Gift(Base):
         return self.paid_at is not None
 
     @property
+    def is_of_platform(self) -> bool:
+        """Whether it was given on another platform, which thanks its donors itself."""
+        return self.external_ref is not None and self.channel not in OWN_CHANNELS
+
+    @property
     def kept_fen(self) -> int:
         """What is left after refunds."""
         return self.amount_fen - self.refunded_fen
@@ -189,3 +197,45 @@ class FindCode(Base):
     tries: Mapped[int] = mapped_column(default=0)
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+
+
+class PlacingState(StrEnum):
+    """The life of a proposal."""
+
+    PROPOSED = "proposed"
+    BOOKED = "booked"
+    WITHDRAWN = "withdrawn"
+
+
+class Placing(Base):
+    """What somebody says a line in suspense is. The donor's name and address are sealed, and gone once decided."""
+
+    __tablename__ = "giving_placing"
+    __table_args__ = (
+        CheckConstraint("state IN ('proposed', 'booked', 'withdrawn')", name="state_known"),
+        CheckConstraint(
+            "state <> 'booked' OR (decided_by <> proposed_by AND gift_id IS NOT NULL)",
+            name="two_people",
+        ),
+        CheckConstraint("(state = 'proposed') = (decided_by IS NULL)", name="decided"),
+        Index(
+            "uq_giving_placing_line",
+            "bank_line_id",
+            unique=True,
+            postgresql_where=text("state <> 'withdrawn'"),
+        ),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    bank_line_id: Mapped[UUID] = mapped_column(ForeignKey("payment_bank_line.id"))
+    campaign_id: Mapped[UUID] = mapped_column(ForeignKey("campaign.id"))
+    state: Mapped[str] = mapped_column(default=PlacingState.PROPOSED)
+    reason: Mapped[str]
+    is_named: Mapped[bool]
+    wrapped_key: Mapped[bytes | None]
+    sealed: Mapped[bytes | None]
+    proposed_by: Mapped[UUID] = mapped_column(ForeignKey("account_user.id"))
+    proposed_at: Mapped[datetime] = mapped_column(default=clock.now)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("account_user.id"))
+    decided_at: Mapped[datetime | None]
+    gift_id: Mapped[UUID | None] = mapped_column(ForeignKey("giving_gift.id"))

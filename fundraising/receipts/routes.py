@@ -59,7 +59,7 @@ def _of_gift(token: str) -> Receipt:
 
 def _missing(gift: Gift) -> DomainError:
     """Say why a gift has no receipt: not ours, not paid, not asked for, or paid only seconds ago."""
-    if gift.external_ref:
+    if gift.is_of_platform:
         return ReceiptNotFound()
     if not gift.is_paid:
         return NotPaidYet()
@@ -122,7 +122,7 @@ def ask() -> ResponseReturnValue:
 
 
 def _panel(gift: Gift) -> Panel | None:
-    if not gift.is_paid or gift.external_ref:
+    if not gift.is_paid or gift.is_of_platform:
         return None
     receipt = queries.find_valid(gift.id)
     is_coming = gift.receipt_rule == ReceiptRule.AT_ONCE and receipt is None

@@ -40,6 +40,7 @@ MAY: dict[str, frozenset[str]] = {
     "money_desk.one_day": frozenset({FINANCE, AUDITOR}),
     "money_desk.*": frozenset({FINANCE}),
     "bank_desk.*": frozenset({FINANCE}),
+    "placing.*": frozenset({FINANCE}),
     "fiscal.index": frozenset({FINANCE, AUDITOR}),
     "fiscal.*": frozenset({FINANCE}),
     "counter.index": frozenset({EDITOR, FINANCE, AUDITOR}),

@@ -137,7 +137,7 @@ def _panel(gift: Gift) -> Panel | None:
     if not gift.is_paid:
         return None
     bill = queries.latest(gift.id)
-    if bill is None and gift.external_ref:
+    if bill is None and gift.is_of_platform:
         return None
     person = people.read(gift.id)
     return Panel("receipts/_fiscal_panel.html", {"bill": bill, "payer": person.payer_name})
