@@ -62,10 +62,14 @@ checks.register(
 checks.register(
     "income of a fund is its lots less refunds",
     """
-    SELECT format('fund %s: income %s, lots %s, refunds %s', l.fund_id, i.income, l.end_fen, l.refunded_fen) AS what
+    SELECT format('fund %s: income %s, fees given back %s, lots %s, refunds %s', l.fund_id, i.income, f.fees,
+                  l.end_fen, l.refunded_fen) AS what
     FROM fund_lane l
     CROSS JOIN LATERAL (SELECT coalesce(-sum(amount_minor), 0) AS income FROM ledger_posting
                         WHERE fund_id = l.fund_id AND account IN ('4101.01', '4101.02')) AS i
-    WHERE i.income <> l.end_fen - l.refunded_fen
+    CROSS JOIN LATERAL (SELECT coalesce(-sum(p.amount_minor), 0) AS fees
+                        FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id AND p.account = '5301'
+                        WHERE e.fund_id = l.fund_id AND e.kind = 'fee_returned') AS f
+    WHERE i.income + f.fees <> l.end_fen - l.refunded_fen
     """,
 )

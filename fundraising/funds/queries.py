@@ -126,6 +126,8 @@ def _totals(rows: Sequence[Row[Any]]) -> FundTotals:
         if row.account in INCOME:
             source = SOURCE_OF_KIND.get(EntryKind(row.kind), LotSource.GIFT)
             by_source[source] -= row.amount
+        elif row.kind == EntryKind.FEE_RETURNED and row.account == chart.FUNDRAISING_COST:
+            by_source[LotSource.RETURNED] -= row.amount
         elif row.account == chart.FUNDRAISING_COST:
             fees += row.amount
     return FundTotals(

@@ -37,6 +37,7 @@ ORIGINS = {
 }
 HELD_IN = {RefundOrigin.UNAPPLIED: chart.UNAPPLIED, RefundOrigin.SUSPENSE: chart.SUSPENSE}
 LEAVING = (FactKind.REFUNDED, FactKind.DISPUTED)
+MOVING = (FactKind.PAID, *LEAVING, FactKind.RETURNED)
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def keep_strays(told: Sequence[Fact]) -> list[str]:
             continue
         key = f"{fact.provider}:{fact.account}:{fact.fact_ref}"
         detail = {"merchant_ref": fact.merchant_ref, "amount_fen": fact.amount.minor}
-        if fact.source is FactSource.BILL and fact.kind in (FactKind.PAID, *LEAVING):
+        if fact.source is FactSource.BILL and fact.kind in MOVING:
             kept = Kept(uuid7(), fact, None, "suspense")
             facts.keep([kept])
             _post(kept.id, fact, chart.SUSPENSE, EntryKind.SUSPENSE_RECEIVED)

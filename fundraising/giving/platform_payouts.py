@@ -20,7 +20,7 @@ from fundraising.giving.import_models import GiftImport, PayoutPart, PlatformPay
 from fundraising.i18n import fen
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.money import Money
-from fundraising.payments import statements
+from fundraising.payments import fees, statements
 from fundraising.payments.models import BankLine
 from fundraising.payments.platforms import queries as platforms
 from fundraising.references import uuid7
@@ -282,7 +282,7 @@ def _book_fees(platform: str, line: BankLine, parts: Sequence[Part]) -> dict[UUI
         "en": f"Service fee of the platform {name.get('en') or name['zh']}",
     }
     return {
-        fund_id: statements.book_fee(
+        fund_id: fees.book_fee(
             fund_id,
             platform,
             Money(amount),

@@ -43,6 +43,7 @@ class EntryKind(StrEnum):
     REFUND_COVERED = "refund_covered"
     MONEY_RETURNED = "money_returned"
     FEE_CHARGED = "fee_charged"
+    FEE_RETURNED = "fee_returned"
     PAYOUT_RECEIVED = "payout_received"
     CASH_DEPOSITED = "cash_deposited"
     CHEQUE_RETURNED = "cheque_returned"

@@ -29,9 +29,9 @@ def as_sets() -> None:
 
 def unknown_payments(adapter: Provider, day: date, after: int, limit: int) -> Sequence[Row[Any]]:
     """Return payments of the trade bill that we hold no fact of, by line, after the given line."""
-    return _rows(
+    return rows_of(
         f"""
-        SELECT l.line, l.ref, l.merchant_ref, l.minor, l.at, l.payer
+        SELECT l.line, l.ref, l.merchant_ref, l.payment_ref, l.minor, l.at, l.payer
         FROM payment_bill_line l
         WHERE l.bill_id = {BILL} AND l.kind = 'paid' AND l.line > :after
           AND NOT EXISTS (SELECT FROM payment_fact f
@@ -47,26 +47,6 @@ def unknown_payments(adapter: Provider, day: date, after: int, limit: int) -> Se
     )
 
 
-def unknown_refunds(adapter: Provider, day: date) -> Sequence[Row[Any]]:
-    """Return refunds of the trade bill without a fact of ours, with the attempt they belong to."""
-    return _rows(
-        f"""
-        SELECT l.ref, l.merchant_ref, l.payment_ref, l.minor, a.id AS attempt_id
-        FROM payment_bill_line l
-        LEFT JOIN payment_attempt a
-          ON (a.provider, a.account, a.merchant_ref) = (:provider, :account, l.merchant_ref)
-        WHERE l.bill_id = {BILL} AND l.kind = 'refund'
-          AND NOT EXISTS (SELECT FROM payment_fact f
-                          WHERE (f.provider, f.account, f.fact_ref) = (:provider, :account, l.ref)
-                            AND f.kind IN ('refunded', 'refund_failed'))
-        ORDER BY l.line LIMIT :most
-        """,
-        adapter,
-        day,
-        most=MOST,
-    )
-
-
 def all_differences(adapter: Provider, day: date) -> list[Found]:
     """Return every way in which bill, books and bank differ on a day."""
     if not adapter.bill_kinds:
@@ -76,7 +56,6 @@ def all_differences(adapter: Provider, day: date) -> list[Found]:
         *_ours_only(adapter, day),
         *_amounts(adapter, day),
         *_doubled(adapter, day),
-        *_refunds(adapter, day),
     ]
     if BillKind.FUND_FLOW in adapter.bill_kinds:
         found += [*_movements(adapter, day), *_payouts(adapter, day)]
@@ -106,7 +85,7 @@ def sums(adapter: Provider, day: date) -> dict[str, int]:
             text(
                 """
                 SELECT kind, count(*) AS n, sum(amount_fen)::bigint AS fen FROM payment_fact
-                WHERE provider = :provider AND account = :account AND kind IN ('paid', 'refunded')
+                WHERE provider = :provider AND account = :account AND kind IN ('paid', 'refunded', 'disputed')
                   AND occurred_at >= :start AND occurred_at < :stop GROUP BY kind
                 """
             ),
@@ -115,6 +94,10 @@ def sums(adapter: Provider, day: date) -> dict[str, int]:
     }
     trade, flow = BillKind.TRADE, BillKind.FUND_FLOW
     none = (0, 0)
+    disputed = {
+        "bill_disputed_fen": bill.get((trade, "dispute"), none)[1],
+        "our_disputed_fen": ours.get("disputed", none)[1],
+    }
     return {
         "bill_gifts": bill.get((trade, "paid"), none)[0],
         "bill_paid_fen": bill.get((trade, "paid"), none)[1],
@@ -122,9 +105,10 @@ def sums(adapter: Provider, day: date) -> dict[str, int]:
         "our_gifts": ours.get("paid", none)[0],
         "our_paid_fen": ours.get("paid", none)[1],
         "our_refunded_fen": ours.get("refunded", none)[1],
-        "fees_fen": bill.get((flow, "fee"), none)[1] + bill.get((trade, "fee"), none)[1],
+        "fees_fen": sum(bill.get((kind, "fee"), none)[1] for kind in (trade, flow))
+        - bill.get((flow, "fee_back"), none)[1],
         "payout_fen": bill.get((flow, "payout"), none)[1],
-    }
+    } | (disputed if any(disputed.values()) else {})
 
 
 def match_payouts(adapter: Provider, day: date) -> None:
@@ -142,7 +126,7 @@ def match_payouts(adapter: Provider, day: date) -> None:
 
 
 def _orphans(adapter: Provider, day: date) -> list[Found]:
-    rows = _rows(
+    rows = rows_of(
         f"""
         SELECT l.ref, l.merchant_ref, l.minor FROM payment_bill_line l
         JOIN payment_fact f ON (f.provider, f.account, f.kind, f.fact_ref)
@@ -154,12 +138,12 @@ def _orphans(adapter: Provider, day: date) -> list[Found]:
         adapter,
         day,
     )
-    return [_found(DifferenceKind.ORPHAN, row, row.minor) for row in rows]
+    return [found_as(DifferenceKind.ORPHAN, row, row.minor) for row in rows]
 
 
 def _ours_only(adapter: Provider, day: date) -> list[Found]:
     start, stop = bounds(day)
-    rows = _rows(
+    rows = rows_of(
         f"""
         SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor FROM payment_fact f
         WHERE f.provider = :provider AND f.account = :account AND f.kind = 'paid'
@@ -177,11 +161,11 @@ def _ours_only(adapter: Provider, day: date) -> list[Found]:
         start=start,
         stop=stop,
     )
-    return [_found(DifferenceKind.OURS_ONLY, row, row.minor) for row in rows]
+    return [found_as(DifferenceKind.OURS_ONLY, row, row.minor) for row in rows]
 
 
 def _amounts(adapter: Provider, day: date) -> list[Found]:
-    rows = _rows(
+    rows = rows_of(
         f"""
         SELECT l.ref, l.merchant_ref, l.minor, f.amount_fen AS ours FROM payment_bill_line l
         JOIN payment_fact f ON (f.provider, f.account, f.kind, f.fact_ref)
@@ -193,49 +177,25 @@ def _amounts(adapter: Provider, day: date) -> list[Found]:
         adapter,
         day,
     )
-    return [_found(DifferenceKind.AMOUNT, row, row.minor - row.ours) for row in rows]
+    return [found_as(DifferenceKind.AMOUNT, row, row.minor - row.ours) for row in rows]
 
 
 def _doubled(adapter: Provider, day: date) -> list[Found]:
-    rows = _rows(
+    rows = rows_of(
         f"""
         SELECT l.ref, min(l.merchant_ref) AS merchant_ref, min(l.minor) AS minor, count(*) AS times
-        FROM payment_bill_line l WHERE l.bill_id = {BILL} AND l.kind IN ('paid', 'refund')
+        FROM payment_bill_line l WHERE l.bill_id = {BILL} AND l.kind IN ('paid', 'refund', 'dispute', 'returned')
         GROUP BY l.kind, l.ref HAVING count(*) > 1 ORDER BY l.ref LIMIT :most
         """,
         adapter,
         day,
     )
-    return [_found(DifferenceKind.DUPLICATE_LINE, row, row.minor) for row in rows]
-
-
-def _refunds(adapter: Provider, day: date) -> list[Found]:
-    start, stop = bounds(day)
-    theirs = [
-        _found(DifferenceKind.REFUND_ONLY_BILL, row, row.minor)
-        for row in unknown_refunds(adapter, day)
-    ]
-    ours = _rows(
-        """
-        SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor FROM payment_fact f
-        WHERE f.provider = :provider AND f.account = :account AND f.kind = 'refunded'
-          AND f.occurred_at >= :start AND f.occurred_at < :stop
-          AND NOT EXISTS (SELECT FROM payment_bill_line l JOIN payment_bill b ON b.id = l.bill_id
-                          WHERE b.provider = :provider AND b.account = :account AND b.kind = :bill
-                            AND l.kind = 'refund' AND l.ref = f.fact_ref)
-        ORDER BY f.id LIMIT :most
-        """,
-        adapter,
-        day,
-        start=start,
-        stop=stop,
-    )
-    return theirs + [_found(DifferenceKind.REFUND_ONLY_OURS, row, row.minor) for row in ours]
+    return [found_as(DifferenceKind.DUPLICATE_LINE, row, row.minor) for row in rows]
 
 
 def _movements(adapter: Provider, day: date) -> list[Found]:
     """Return movements we cannot name, and a balance that moved otherwise than the trades say."""
-    named = _rows(
+    named = rows_of(
         f"""
         SELECT l.ref, l.payment_ref AS merchant_ref, l.minor FROM payment_bill_line l
         WHERE l.bill_id = {BILL} AND l.kind = 'other' ORDER BY l.line LIMIT :most
@@ -244,8 +204,8 @@ def _movements(adapter: Provider, day: date) -> list[Found]:
         day,
         bill=BillKind.FUND_FLOW,
     )
-    found = [_found(DifferenceKind.UNKNOWN_MOVEMENT, row, row.minor) for row in named]
-    both = _rows(
+    found = [found_as(DifferenceKind.UNKNOWN_MOVEMENT, row, row.minor) for row in named]
+    both = rows_of(
         f"""
         SELECT coalesce(sum(minor) FILTER (WHERE bill_id = {BILL}), 0)::bigint AS trade,
                coalesce(sum(minor) FILTER (WHERE bill_id <> {BILL}), 0)::bigint AS flow
@@ -265,14 +225,14 @@ def _movements(adapter: Provider, day: date) -> list[Found]:
 
 def _payouts(adapter: Provider, day: date) -> list[Found]:
     return [
-        _found(DifferenceKind.PAYOUT_NOT_AT_BANK, row, row.minor)
+        found_as(DifferenceKind.PAYOUT_NOT_AT_BANK, row, row.minor)
         for row in _unmatched_payouts(adapter, day)
     ]
 
 
 def _unmatched_payouts(adapter: Provider, day: date) -> list[Row[Any]]:
     """Return payouts of the day beyond those of the same amount that the bank's statement closed."""
-    rows = _rows(
+    rows = rows_of(
         f"""
         SELECT l.ref, l.payment_ref AS merchant_ref, l.minor FROM payment_bill_line l
         WHERE l.bill_id = {BILL} AND l.kind = 'payout' ORDER BY l.line LIMIT :most
@@ -319,12 +279,12 @@ def _bank_lines(minor: int, day: date) -> Sequence[Row[Any]]:
     return db.session.execute(query, {"fen": minor, "start": start, "stop": stop}).all()
 
 
-def _found(kind: DifferenceKind, row: Row[Any], amount_fen: int) -> Found:
+def found_as(kind: DifferenceKind, row: Row[Any], amount_fen: int) -> Found:
     detail = {"ref": row.ref, "order": row.merchant_ref, "amount_fen": row.minor}
     return Found(kind, row.ref, amount_fen, detail)
 
 
-def _rows(query: str, adapter: Provider, day: date, **more: Any) -> Sequence[Row[Any]]:
+def rows_of(query: str, adapter: Provider, day: date, **more: Any) -> Sequence[Row[Any]]:
     start, stop = bounds(day)
     values = {
         "provider": adapter.name,

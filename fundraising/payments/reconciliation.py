@@ -18,7 +18,7 @@ from fundraising.audit import service as audit
 from fundraising.database import db, transaction
 from fundraising.errors import NotFound
 from fundraising.money import Money
-from fundraising.payments import bills, comparing, refunds
+from fundraising.payments import bills, comparing, given_back, refunds
 from fundraising.payments.differences import Found, keep_differences
 from fundraising.payments.models import Attempt, DifferenceKind, Reconciliation
 from fundraising.payments.providers.base import (
@@ -30,6 +30,7 @@ from fundraising.payments.providers.base import (
     FactSource,
     Provider,
     ProviderUnavailable,
+    RowKind,
 )
 
 PAGE = 20_000
@@ -79,6 +80,7 @@ def run(adapter: Provider, day: date, apply: Apply, place_fees: PlaceFees) -> Ou
             found.append(Found(DifferenceKind.BILL_CHANGED, kind, 0, {"bill": kind}))
     _settle_payments(adapter, day, apply)
     _settle_refunds(adapter, day, apply)
+    _settle_final(adapter, day, apply)
     return _compare(adapter, day, found, place_fees)
 
 
@@ -135,26 +137,32 @@ def _settle_payments(adapter: Provider, day: date, apply: Apply) -> None:
         after = rows[-1].line
         for start in range(0, len(rows), AT_ONCE):
             with transaction():
-                apply([_paid(adapter, row) for row in rows[start : start + AT_ONCE]])
+                apply(
+                    [
+                        _fact(adapter, FactKind.PAID, row, row.payer)
+                        for row in rows[start : start + AT_ONCE]
+                    ]
+                )
 
 
-def _paid(adapter: Provider, row: Any) -> Fact:
+def _fact(adapter: Provider, kind: FactKind, row: Any, payer: str = "") -> Fact:
     return Fact(
         provider=adapter.name,
         account=adapter.account,
-        kind=FactKind.PAID,
+        kind=kind,
         fact_ref=row.ref,
         merchant_ref=row.merchant_ref or None,
         amount=Money(row.minor),
         occurred_at=row.at,
         source=FactSource.BILL,
-        payer=row.payer or None,
+        payer=payer or None,
+        payment_ref=row.payment_ref or None,
     )
 
 
 def _settle_refunds(adapter: Provider, day: date, apply: Apply) -> None:
     """Ask about refunds that only the bill knows, and take what the provider says at once."""
-    rows = comparing.unknown_refunds(adapter, day)
+    rows = given_back.unknown(adapter, day, RowKind.REFUND)
     with transaction():
         for row in rows:
             attempt = db.session.get(Attempt, row.attempt_id) if row.attempt_id else None
@@ -166,6 +174,16 @@ def _settle_refunds(adapter: Provider, day: date, apply: Apply) -> None:
     db.session.rollback()
 
 
+def _settle_final(adapter: Provider, day: date, apply: Apply) -> None:
+    """Settle disputes and money that came back, which only the bill knows: such a line says all of it."""
+    for row_kind, kind in given_back.FINAL.items():
+        rows = given_back.unknown(adapter, day, row_kind)
+        db.session.rollback()
+        if rows:
+            with transaction():
+                apply([_fact(adapter, kind, row) for row in rows])
+
+
 # ---------------------------------------------------------------------- comparing
 
 
@@ -175,7 +193,8 @@ def _compare(adapter: Provider, day: date, found: list[Found], place_fees: Place
         comparing.as_sets()
         fees = place_fees(adapter.name, adapter.account, day)
         comparing.match_payouts(adapter, day)
-        found += [*comparing.all_differences(adapter, day), *fees.unplaced]
+        found += comparing.all_differences(adapter, day)
+        found += [*given_back.differences(adapter, day), *fees.unplaced]
         sums = comparing.sums(adapter, day) | {"fees_booked_fen": fees.booked_fen}
         return _write(adapter, day, DIFFERENT if found else BALANCED, sums, found)
 

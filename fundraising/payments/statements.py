@@ -6,17 +6,14 @@ A bank balance is never invented: money reaches account 1002 only by a line of t
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 
 from fundraising import clock
 from fundraising.audit import service as audit
-from fundraising.database import Text2, db
+from fundraising.database import db
 from fundraising.errors import DomainError, NotFound
-from fundraising.funds import service as funds
-from fundraising.funds.models import SpendingKind
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
 from fundraising.ledger import queries as books
@@ -34,7 +31,6 @@ from fundraising.payments.statement_files import (
 from fundraising.references import uuid7
 
 __all__ = ["NewBankLine", "UnreadableStatement"]
-FEE_TITLE: Text2 = {"zh": "捐赠渠道手续费", "en": "Fee of the giving channel"}
 
 
 class BankLineNotFound(NotFound):
@@ -172,7 +168,7 @@ def match_returned_cheque(line: BankLine, actor_id: UUID | None) -> UUID:
         AlreadyMatched: the line was booked before.
     """
     hold(line)
-    _one_at_a_time(chart.CHEQUES)
+    one_at_a_time(chart.CHEQUES)
     if line.amount_fen >= 0 or books.balance(chart.CHEQUES).minor > line.amount_fen:
         raise NotWaiting(account=chart.CHEQUES)
     return _post(line, EntryKind.CHEQUE_RETURNED, chart.CHEQUES, actor_id)
@@ -217,59 +213,6 @@ def link(line: BankLine, entry_id: UUID, actor_id: UUID | None) -> None:
     line.entry_id = entry_id
     db.session.flush()
     audit.record("bank.linked", f"bank:{line.serial}", actor_id, {"entry": str(entry_id)})
-
-
-def record_fee(
-    fund_id: UUID, provider: str, amount: Money, reference: str, at: datetime, actor_id: UUID
-) -> UUID:
-    """Book a fee that a person read on a provider's settlement; its number there is what makes it once.
-
-    Raises:
-        NotWaiting: more than what waits at that provider.
-        KeyReused, FundOverspent: as for ``book_fee``.
-    """
-    account = chart.clearing(provider)
-    _one_at_a_time(account)
-    key = f"{provider}:{reference}"
-    is_known = books.find_key(f"fee:{key}") is not None
-    if not is_known and books.balance(account).minor < amount.minor:
-        raise NotWaiting(account=account)
-    entry_id = book_fee(fund_id, provider, amount, key, at, FEE_TITLE, actor=f"staff:{actor_id}")
-    if not is_known:
-        audit.record("fee.booked", f"fee:{key}", actor_id, {"entry": str(entry_id)})
-    return entry_id
-
-
-def book_fee(
-    fund_id: UUID,
-    provider: str,
-    amount: Money,
-    key: str,
-    at: datetime,
-    title: Text2,
-    *,
-    actor: str = "system",
-) -> UUID:
-    """Book what a provider or platform kept, on its own line, and draw it from the fund. Once per key.
-
-    Raises:
-        KeyReused: the key was used for another fee.
-        FundOverspent: the fund does not hold that much.
-    """
-    entry = NewEntry(
-        f"fee:{key}",
-        EntryKind.FEE_CHARGED,
-        at,
-        (debit(chart.FUNDRAISING_COST, amount, fund_id), credit(chart.clearing(provider), amount)),
-        fund_id=fund_id,
-        actor=actor,
-    )
-    posted = ledger.post_many([entry])
-    if posted.new_keys:
-        source = uuid5(NAMESPACE_URL, entry.key)
-        line = funds.open_spending_line(fund_id, SpendingKind.FEE, title, amount, source)
-        funds.draw(line.id, amount)
-    return posted.ids[entry.key]
 
 
 def find(bank_account: str, serial: str) -> BankLine:
@@ -366,7 +309,7 @@ def hold(line: BankLine) -> BankLine:
     return held
 
 
-def _one_at_a_time(account: str) -> None:
+def one_at_a_time(account: str) -> None:
     """Let two payouts of one clearing account wait for each other, so that neither overdraws it."""
     db.session.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:account, 0))"), {"account": account}
@@ -376,7 +319,7 @@ def _one_at_a_time(account: str) -> None:
 def _close(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
     """Let a line close what waits in an account, never more than that."""
     hold(line)
-    _one_at_a_time(account)
+    one_at_a_time(account)
     if books.balance(account).minor < line.amount_fen:
         raise NotWaiting(account=account)
     return _book(line, kind, account, actor_id)

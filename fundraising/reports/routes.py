@@ -34,7 +34,7 @@ from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
-from fundraising.payments import statement_import, statements
+from fundraising.payments import fees, statement_import, statements
 from fundraising.payments.models import BankLine
 from fundraising.payments.platforms import queries as platforms
 from fundraising.reports import exports, queries, words
@@ -174,7 +174,7 @@ def fee() -> ResponseReturnValue:
     if form.validate_on_submit():
         try:
             with transaction():
-                entry_id = statements.record_fee(
+                entry_id = fees.record_fee(
                     UUID(form.fund.data),
                     form.provider.data,
                     form.money(),

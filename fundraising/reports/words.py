@@ -20,6 +20,7 @@ KINDS: dict[str, Any] = {
     EntryKind.REFUND_COVERED: _l("Refund covered by the chapter"),
     EntryKind.MONEY_RETURNED: _l("Money returned to us"),
     EntryKind.FEE_CHARGED: _l("Fee charged"),
+    EntryKind.FEE_RETURNED: _l("Fee given back"),
     EntryKind.PAYOUT_RECEIVED: _l("Paid out to the bank"),
     EntryKind.CASH_DEPOSITED: _l("Cash or cheque credited by the bank"),
     EntryKind.CHEQUE_RETURNED: _l("Cheque taken back by the bank"),

@@ -16,7 +16,7 @@ from fundraising.ledger.errors import KeyReused
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
-from fundraising.payments import statement_files, statements
+from fundraising.payments import fees, statement_files, statements
 from fundraising.payments.models import BankLine
 from fundraising.payments.statement_files import NewBankLine, UnreadableStatement
 from tests.factories import Make
@@ -35,7 +35,7 @@ def row(serial: str = "S1", fen: int = 1000) -> NewBankLine:
 
 
 def fee(fund_id: UUID, fen: int, key: str = "bill:1") -> UUID:
-    return statements.book_fee(fund_id, "wechatpay", Money(fen), key, NOON, statements.FEE_TITLE)
+    return fees.book_fee(fund_id, "wechatpay", Money(fen), key, NOON, fees.FEE_TITLE)
 
 
 def line(serial: str = "S1") -> BankLine:

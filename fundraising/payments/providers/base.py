@@ -199,11 +199,17 @@ class BillStatus(StrEnum):
 
 
 class RowKind(StrEnum):
-    """What a line of a bill is about."""
+    """What a line of a bill is about.
+
+    ``DISPUTE`` is money taken from us, ``RETURNED`` what came back after a refund or a dispute.
+    """
 
     PAID = "paid"
     REFUND = "refund"
+    DISPUTE = "dispute"
+    RETURNED = "returned"
     FEE = "fee"
+    FEE_BACK = "fee_back"
     PAYOUT = "payout"
     OTHER = "other"
 

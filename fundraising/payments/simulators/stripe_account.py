@@ -233,12 +233,12 @@ class Account:
         self._tell(number, "charge.dispute.funds_withdrawn", dispute)
         return dispute
 
-    def reinstate(self, dispute: Found) -> Found:
-        """Let a dispute be won: its money comes back."""
+    def reinstate(self, dispute: Found, fee_back: int = 0) -> Found:
+        """Let a dispute be won: its money comes back, and in some countries its fee."""
         number = self.journal.get(dispute["payment_intent"])["metadata"].get("attempt", "")
         dispute["status"] = "won"
         dispute["balance_transactions"].append(
-            self._move("adjustment", dispute["amount"], 0, dispute["id"])
+            self._move("adjustment", dispute["amount"], -fee_back, dispute["id"])
         )
         self._keep("dispute", dispute, number)
         self._tell(number, "charge.dispute.funds_reinstated", dispute)

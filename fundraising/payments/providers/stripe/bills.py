@@ -28,6 +28,8 @@ MOVEMENTS = "/v1/balance_transactions"
 CURRENCY = "cny"
 PAGE = 100
 PAID_TYPES, REFUND_TYPES = ("charge", "payment"), ("refund", "payment_refund")
+FAILED_TYPES = ("refund_failure", "payment_failure_refund")
+DISPUTE = "dispute"
 FEE_TYPES = ("stripe_fee", "stripe_fx_fee", "tax_fee", "network_cost")
 PAYOUT_TYPE = "payout"
 
@@ -104,18 +106,24 @@ def _slim(wire: Wire, found: Mapping[str, Any]) -> dict[str, Any]:
         "payment": objects.optional(_id(source.get("payment_intent"))),
         **objects.metadata(source),
     }
+    if source.get("object") == DISPUTE:
+        line["of_what"] = DISPUTE
     if kind in REFUND_TYPES:
         line["is_final"] = source.get("status") == "succeeded"
-        if objects.NUMBER not in line:
-            line |= _numbers_of_charge(wire, source)
+    if _goes_back(line) and objects.NUMBER not in line:
+        line |= _numbers_of_charge(wire, source)
     if kind == PAYOUT_TYPE:
         line["is_explained"] = _is_explained(wire, source, line)
     return line
 
 
-def _numbers_of_charge(wire: Wire, refund: Mapping[str, Any]) -> dict[str, str]:
-    """Return our number of the payment a refund belongs to that was made at Stripe, without our numbers."""
-    charge = _id(refund.get("charge"))
+def _goes_back(line: Mapping[str, Any]) -> bool:
+    return line.get("of_what") == DISPUTE or line["type"] in (*REFUND_TYPES, *FAILED_TYPES)
+
+
+def _numbers_of_charge(wire: Wire, source: Mapping[str, Any]) -> dict[str, str]:
+    """Return our number of the payment that a dispute, or a refund made at Stripe, belongs to."""
+    charge = _id(source.get("charge"))
     if charge is None:
         return {}
     known = objects.metadata(wire.get(f"/v1/charges/{objects.text(charge)}"))
@@ -180,24 +188,35 @@ def _read_line(text: str) -> dict[str, Any]:
 
 
 def _trades(line: Mapping[str, Any]) -> Iterator[BillRow]:
+    number = line.get(objects.REFUND) or line["of"]
     if line["type"] in PAID_TYPES:
         yield _row(line, RowKind.PAID, line["payment"] or line["of"], line["amount"])
     elif line["type"] in REFUND_TYPES:
-        yield _row(line, RowKind.REFUND, line.get(objects.REFUND) or line["of"], -line["amount"])
+        yield _row(line, RowKind.REFUND, number, -line["amount"])
+    elif line["type"] in FAILED_TYPES:
+        yield _row(line, RowKind.RETURNED, number, line["amount"])
+    elif line.get("of_what") == DISPUTE and line["amount"]:
+        kind = RowKind.DISPUTE if line["amount"] < 0 else RowKind.RETURNED
+        yield _row(line, kind, line["of"], abs(line["amount"]))
 
 
 def _flows(line: Mapping[str, Any]) -> Iterator[BillRow]:
     trades = list(_trades(line))
     yield from trades
-    if line["type"] in FEE_TYPES and line["amount"] < 0:
-        yield _row(line, RowKind.FEE, line["id"], -line["amount"])
-    elif line["type"] == PAYOUT_TYPE and line.get("is_explained"):
+    if line["type"] in FEE_TYPES and line["amount"]:
+        yield _fee(line, -line["amount"])
+    elif line["type"] == PAYOUT_TYPE and line.get("is_explained") and line["amount"] < 0:
         yield _row(line, RowKind.PAYOUT, line["of"], -line["amount"])
     elif not trades and line["amount"]:
         yield _row(line, RowKind.OTHER, line["of"], abs(line["amount"]))
     if line["fee"]:
-        kind = RowKind.FEE if line["fee"] > 0 else RowKind.OTHER
-        yield _row(line, kind, line["id"], abs(line["fee"]))
+        yield _fee(line, line["fee"])
+
+
+def _fee(line: Mapping[str, Any], minor: int) -> BillRow:
+    """Return what was kept, or what was given back of it when a dispute was won."""
+    kind = RowKind.FEE if minor > 0 else RowKind.FEE_BACK
+    return _row(line, kind, line["id"], abs(minor))
 
 
 def _row(line: Mapping[str, Any], kind: RowKind, ref: str, minor: int) -> BillRow:
