@@ -36,8 +36,9 @@ WANTED = {"wants_fiscal_receipt": True, "payer_name": "承德某某有限公司"
 
 
 @pytest.fixture
-def department(app: Flask, tmp_path: Path) -> Iterator[Ledger]:
+def department(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """The simulator behind the real client, without a network."""
+    monkeypatch.setenv("ENVIRONMENT", "test")
     site, ledger = simulator.create(tmp_path / "fiscal", "http://department.test")
     http = httpx.Client(transport=httpx.WSGITransport(app=site))
     app.extensions["fiscal"] = HttpDepartment(
@@ -413,10 +414,22 @@ def test_production_refuses_a_department_that_is_none(
         )
 
 
-def test_the_simulator_refuses_what_is_not_signed(tmp_path: Path) -> None:
+def test_the_simulator_refuses_what_is_not_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "test")
     site, ledger = simulator.create(tmp_path, "http://department.test")
     answer = site.test_client().post("/api/issue", json={"request_no": "1"})
     ledger.db.close()
 
     assert answer.status_code == 401
     assert ledger.policy == {}
+
+
+def test_the_simulated_department_is_refused_in_production(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+
+    with pytest.raises(SystemExit, match="production"):
+        simulator.create(tmp_path, "http://127.0.0.1:1")

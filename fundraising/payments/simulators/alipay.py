@@ -6,27 +6,20 @@ telephone, makes the daily zip, and keeps its own journal. Its behaviour is set 
 the settings the product needs to ``DIR/settings.env``.
 """
 
-import argparse
 import json
 import secrets
-import signal
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from flask import Flask, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.serving import make_server
 
-from fundraising.i18n import fen
 from fundraising.payments.providers.alipay import signing
 from fundraising.payments.providers.base import Rejected, Unparsable
-from fundraising.payments.simulators import safety
+from fundraising.payments.simulators import base, safety
 from fundraising.payments.simulators.alipay_bills import Bills
 from fundraising.payments.simulators.alipay_notices import Courier, Policy
 from fundraising.payments.simulators.alipay_trades import (
@@ -47,12 +40,14 @@ class GatewayError(Exception):
     """What the gateway itself refuses, in an answer without a signature."""
 
 
-class Simulator:
+class Simulator(base.Simulator):
     """The provider: orders, payments, notices, refunds, bills."""
 
+    journal: TradeJournal
+    courier: Courier
+
     def __init__(self, folder: Path, base_url: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.base_url, self.offset = folder, base_url, 0.0
+        super().__init__(folder, base_url)
         self.app_key, self.key = safety.key(folder, "app"), safety.key(folder, "alipay")
         self.journal = TradeJournal(folder / "journal.sqlite")
         common = {
@@ -63,15 +58,11 @@ class Simulator:
             "version": "1.0",
         }
         self.courier = Courier(
-            self.journal, self.key, safety.key(folder, "forger"), common, now=self.now
+            self.journal, Policy(), self.key, safety.key(folder, "forger"), common, now=self.now
         )
         self.trades = Trades(self.journal, self.courier, self.now)
         self.bills = Bills(self.trades, SELLER, base_url)
         self.write_settings()
-
-    def now(self) -> float:
-        """Return the simulator's time, which ``/_ctl/clock`` moves."""
-        return time.time() + self.offset
 
     def write_settings(self) -> None:
         """Write what the product must be told to speak to this simulator."""
@@ -163,22 +154,12 @@ class Simulator:
 
 def create(folder: Path, base_url: str) -> tuple[Flask, Simulator]:
     """Build the simulator's web application."""
-    safety.refuse_in_production()
     simulator = Simulator(folder, base_url)
-    app = Flask(__name__, template_folder="templates")
-    app.jinja_env.filters["fen"] = fen
+    app = base.application(simulator)
+    base.let_the_clock_move(app, simulator)
     _gateway(app, simulator)
     _cashier(app, simulator)
     _control(app, simulator)
-
-    @app.after_request
-    def headers(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-        )
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
-
     return app, simulator
 
 
@@ -241,10 +222,6 @@ def _opened(simulator: Simulator, fields: dict[str, str], product: str) -> Respo
 
 
 def _cashier(app: Flask, simulator: Simulator) -> None:
-    @app.get("/style.css")
-    def style() -> ResponseReturnValue:
-        return app.send_static_file("cashier.css")
-
     @app.get("/")
     def orders() -> ResponseReturnValue:
         rows = simulator.journal.run("SELECT * FROM orders ORDER BY opened DESC LIMIT 50")
@@ -282,7 +259,7 @@ def _cashier(app: Flask, simulator: Simulator) -> None:
 
 
 def _control(app: Flask, simulator: Simulator) -> None:
-    policy, trades = simulator.courier.policy, simulator.trades
+    trades = simulator.trades
 
     @app.post("/_ctl/pay")
     def pay() -> ResponseReturnValue:
@@ -311,48 +288,10 @@ def _control(app: Flask, simulator: Simulator) -> None:
         trades.finish_refund(asked["order"], asked["number"])
         return {"finished": True}
 
-    @app.post("/_ctl/policy")
-    def change_policy() -> ResponseReturnValue:
-        for name, value in request.get_json().items():
-            if name not in Policy.__dataclass_fields__:
-                abort(400)
-            setattr(policy, name, value)
-        return {name: getattr(policy, name) for name in Policy.__dataclass_fields__}
-
-    @app.post("/_ctl/clock")
-    def move_clock() -> ResponseReturnValue:
-        simulator.offset += float(request.get_json()["seconds"])
-        return {"offset": simulator.offset}
-
-    @app.post("/_ctl/release")
-    def release() -> ResponseReturnValue:
-        simulator.courier.release()
-        return {"released": True}
-
-    @app.get("/_ctl/journal")
-    def journal() -> ResponseReturnValue:
-        return simulator.journal.dump()
-
 
 def main() -> None:
     """Serve until asked to stop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--state-dir", type=Path, required=True)
-    parser.add_argument("--speed", type=float, default=1.0)
-    asked = parser.parse_args()
-    app, simulator = create(asked.state_dir, f"http://{asked.host}:{asked.port}")
-    simulator.courier.policy.speed = asked.speed
-    server = make_server(asked.host, asked.port, app, threaded=True)
-    simulator.courier.start()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    server.serve_forever()
+    base.run(create, base.arguments(__doc__).parse_args())
 
 
 if __name__ == "__main__":

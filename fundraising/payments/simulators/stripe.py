@@ -6,25 +6,19 @@ transactions and payouts. It keeps its own journal; its behaviour is set under `
 settings the product needs to ``DIR/settings.env``.
 """
 
-import argparse
 import hashlib
 import json
-import signal
-import sys
-import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import parse_qsl
 
 import stripe as library
 from flask import Flask, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.serving import make_server
 
-from fundraising.i18n import fen
-from fundraising.payments.simulators import safety
+from fundraising.payments.simulators import base, safety
 from fundraising.payments.simulators.stripe_account import (
     Account,
     AccountJournal,
@@ -39,14 +33,16 @@ WEBHOOK_SECRET = "whsec_SIMULATOR0000000000000000"  # noqa: S105  the same
 MOVEMENTS = "/v1/balance_transactions"
 
 
-class Simulator:
+class Simulator(base.Simulator):
     """The provider."""
 
+    journal: AccountJournal
+    courier: Courier
+
     def __init__(self, folder: Path, base_url: str, webhook_url: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.base_url, self.offset = base_url, 0.0
+        super().__init__(folder, base_url)
         self.journal = AccountJournal(folder / "journal.sqlite")
-        self.courier = Courier(self.journal, WEBHOOK_SECRET, webhook_url, now=self.now)
+        self.courier = Courier(self.journal, Policy(), WEBHOOK_SECRET, webhook_url, now=self.now)
         self.account = Account(self.journal, self.courier, base_url, self.now)
         values = {
             "STRIPE_API_BASE": base_url,
@@ -56,10 +52,6 @@ class Simulator:
             "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
         }
         safety.write_settings(folder, values)
-
-    def now(self) -> float:
-        """Return the simulator's time, which ``/_ctl/clock`` moves."""
-        return time.time() + self.offset
 
     # ------------------------------------------------------------------ protocol
 
@@ -150,16 +142,14 @@ def _json(body: Found, status: int = 200) -> Response:
 
 def create(folder: Path, base_url: str, webhook_url: str = "") -> tuple[Flask, Simulator]:
     """Build the simulator's web application."""
-    safety.refuse_in_production()
     simulator = Simulator(folder, base_url, webhook_url)
-    app = Flask(__name__, template_folder="templates")
-    app.jinja_env.filters["fen"] = fen
+    app = base.application(simulator)
+    base.let_the_clock_move(app, simulator)
     _guard(app, simulator)
     _sessions(app, simulator)
     _money(app, simulator)
     _checkout(app, simulator)
     _control(app, simulator)
-    _behaviour(app, simulator)
     return app, simulator
 
 
@@ -180,14 +170,10 @@ def _guard(app: Flask, simulator: Simulator) -> None:
         return None
 
     @app.after_request
-    def headers(response: Response) -> Response:
+    def late(response: Response) -> Response:
         is_write = request.path.startswith("/v1/") and request.method == "POST"
         if is_write and simulator.courier.policy.fail_api == "timeout_after_commit":
             return Response("late", 504)
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-        )
-        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     @app.errorhandler(Refused)
@@ -253,10 +239,6 @@ def _money(app: Flask, simulator: Simulator) -> None:
 
 
 def _checkout(app: Flask, simulator: Simulator) -> None:
-    @app.get("/style.css")
-    def style() -> ResponseReturnValue:
-        return app.send_static_file("cashier.css")
-
     @app.get("/")
     def orders() -> ResponseReturnValue:
         found = simulator.journal.all("session")[:50]
@@ -319,53 +301,12 @@ def _control(app: Flask, simulator: Simulator) -> None:
         return account.payout(request.get_json().get("amount"))
 
 
-def _behaviour(app: Flask, simulator: Simulator) -> None:
-    policy = simulator.courier.policy
-
-    @app.post("/_ctl/policy")
-    def change_policy() -> ResponseReturnValue:
-        for name, value in request.get_json().items():
-            if name not in Policy.__dataclass_fields__:
-                abort(400)
-            setattr(policy, name, value)
-        return {name: getattr(policy, name) for name in Policy.__dataclass_fields__}
-
-    @app.post("/_ctl/clock")
-    def move_clock() -> ResponseReturnValue:
-        simulator.offset += float(request.get_json()["seconds"])
-        return {"offset": simulator.offset}
-
-    @app.post("/_ctl/release")
-    def release() -> ResponseReturnValue:
-        simulator.courier.release()
-        return {"released": True}
-
-    @app.get("/_ctl/journal")
-    def everything() -> ResponseReturnValue:
-        return simulator.journal.dump()
-
-
 def main() -> None:
     """Serve until asked to stop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--state-dir", type=Path, required=True)
+    parser = base.arguments(__doc__)
     parser.add_argument("--webhook-url", default="")
-    parser.add_argument("--speed", type=float, default=1.0)
     asked = parser.parse_args()
-    base_url = f"http://{asked.host}:{asked.port}"
-    app, simulator = create(asked.state_dir, base_url, asked.webhook_url)
-    simulator.courier.policy.speed = asked.speed
-    server = make_server(asked.host, asked.port, app, threaded=True)
-    simulator.courier.start()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    server.serve_forever()
+    base.run(partial(create, webhook_url=asked.webhook_url), asked)
 
 
 if __name__ == "__main__":

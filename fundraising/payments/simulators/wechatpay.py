@@ -6,16 +6,12 @@ and keeps its own journal. Its behaviour is set under ``/_ctl``. It writes the s
 needs to ``DIR/settings.env``.
 """
 
-import argparse
 import base64
 import json
 import re
 import secrets
-import signal
-import sys
 from datetime import timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -27,15 +23,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.x509.oid import NameOID
 from flask import Flask, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.serving import make_server
 
 from fundraising import clock
-from fundraising.i18n import fen
 from fundraising.payments.providers.wechatpay import signing
-from fundraising.payments.simulators import safety
+from fundraising.payments.simulators import base, safety
 from fundraising.payments.simulators.journal import Journal
-from fundraising.payments.simulators.notices import Courier, Policy
 from fundraising.payments.simulators.wechatpay_money import Money, add_routes
+from fundraising.payments.simulators.wechatpay_notices import Courier, Policy
 
 APPID = "wxSIMULATOR000001"
 MCHID = "SIMULATOR01"
@@ -96,16 +90,19 @@ def _certificate(key: RSAPrivateKey) -> bytes:
     return made.public_bytes(serialization.Encoding.PEM)
 
 
-class Simulator:
+class Simulator(base.Simulator):
     """The provider: orders, payments, notices."""
 
+    journal: Journal
+    courier: Courier
+
     def __init__(self, folder: Path, base_url: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.base_url = base_url
+        super().__init__(folder, base_url)
         self.keys = Keys(folder)
         self.journal = Journal(folder / "journal.sqlite")
         self.courier = Courier(
             self.journal,
+            Policy(),
             APIV3_KEY.encode(),
             {PLATFORM_SERIAL: self.keys.platform, PUBLIC_KEY_ID: self.keys.public},
             self.keys.forger,
@@ -280,22 +277,12 @@ class Simulator:
 
 def create(folder: Path, base_url: str) -> tuple[Flask, Simulator]:
     """Build the simulator's web application."""
-    safety.refuse_in_production()
     simulator = Simulator(folder, base_url)
-    app = Flask(__name__, template_folder="templates")
-    app.jinja_env.filters["fen"] = fen
+    app = base.application(simulator)
     _protocol(app, simulator)
     add_routes(app, simulator.money, simulator.answer, base_url)
     _cashier(app, simulator)
     _control(app, simulator)
-
-    @app.after_request
-    def headers(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
-        )
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
 
     return app, simulator
 
@@ -368,10 +355,6 @@ def _cashier(app: Flask, simulator: Simulator) -> None:
             return {"errcode": 40029, "errmsg": "invalid code"}
         return {"openid": code, "access_token": "simulated", "scope": "snsapi_base"}
 
-    @app.get("/style.css")
-    def style() -> ResponseReturnValue:
-        return app.send_static_file("cashier.css")
-
     @app.get("/")
     def orders() -> ResponseReturnValue:
         rows = simulator.journal.run("SELECT * FROM orders ORDER BY created DESC LIMIT 50")
@@ -394,8 +377,6 @@ def _cashier(app: Flask, simulator: Simulator) -> None:
 
 
 def _control(app: Flask, simulator: Simulator) -> None:
-    policy = simulator.courier.policy
-
     @app.post("/_ctl/pay")
     def pay() -> ResponseReturnValue:
         asked = request.get_json()
@@ -403,43 +384,10 @@ def _control(app: Flask, simulator: Simulator) -> None:
         is_paid = simulator.pay(asked["order"], openid, asked.get("total"))
         return {"paid": is_paid}
 
-    @app.post("/_ctl/policy")
-    def change_policy() -> ResponseReturnValue:
-        for name, value in request.get_json().items():
-            if name not in Policy.__dataclass_fields__:
-                abort(400)
-            setattr(policy, name, value)
-        return {name: getattr(policy, name) for name in Policy.__dataclass_fields__}
-
-    @app.post("/_ctl/release")
-    def release() -> ResponseReturnValue:
-        simulator.courier.release()
-        return {"released": True}
-
-    @app.get("/_ctl/journal")
-    def journal() -> ResponseReturnValue:
-        return simulator.journal.dump()
-
 
 def main() -> None:
     """Serve until asked to stop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--state-dir", type=Path, required=True)
-    parser.add_argument("--speed", type=float, default=1.0)
-    asked = parser.parse_args()
-    app, simulator = create(asked.state_dir, f"http://{asked.host}:{asked.port}")
-    simulator.courier.policy.speed = asked.speed
-    server = make_server(asked.host, asked.port, app, threaded=True)
-    simulator.courier.start()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    server.serve_forever()
+    base.run(create, base.arguments(__doc__).parse_args())
 
 
 if __name__ == "__main__":

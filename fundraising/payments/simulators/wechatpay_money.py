@@ -18,7 +18,7 @@ from flask.typing import ResponseReturnValue
 from fundraising import clock
 from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators.journal import Journal
-from fundraising.payments.simulators.notices import Courier
+from fundraising.payments.simulators.wechatpay_notices import Courier
 
 TRADE = (
     "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,"

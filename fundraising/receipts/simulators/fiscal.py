@@ -5,24 +5,20 @@ issues bills and red ones once per request number, keeps its own journal, and ca
 refusing or gone after it did the work (``/_ctl/policy``). What it issues is marked 模拟 everywhere.
 """
 
-import argparse
 import hmac
 import html
 import json
-import signal
 import sqlite3
-import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from flask import Flask, Response, abort, request
 from flask.typing import ResponseReturnValue
-from werkzeug.serving import make_server
 
 from fundraising import clock
 from fundraising.i18n import fen
+from fundraising.payments.simulators import base, safety
 from fundraising.receipts.fiscal.client import signature
 
 UNIT = "SIMULATOR-UNIT"
@@ -90,6 +86,7 @@ class Ledger:
 
 def create(folder: Path, base_url: str) -> tuple[Flask, Ledger]:
     """Return the simulator's application and its books."""
+    safety.refuse_in_production()
     app = Flask(__name__)
     ledger = Ledger(folder, base_url)
     (folder / "settings.env").write_text(
@@ -217,20 +214,9 @@ def _page(title: str, body: str) -> Response:
 
 def main() -> None:
     """Serve until asked to stop."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--state-dir", type=Path, required=True)
-    asked = parser.parse_args()
+    asked = base.arguments(__doc__).parse_args()
     app, _ = create(asked.state_dir, f"http://{asked.host}:{asked.port}")
-    server = make_server(asked.host, asked.port, app, threaded=True)
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        sys.exit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    server.serve_forever()
+    base.serve(app, asked)
 
 
 if __name__ == "__main__":
