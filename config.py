@@ -91,6 +91,19 @@ class Settings(BaseSettings):
         default=1.0, description="How long a public page may be shown again; 0 draws it each time."
     )
     order_minutes: int = Field(default=30, description="Minutes until an unpaid order expires.")
+    monthly_giving: bool = Field(
+        default=True,
+        description="Offer a gift each month beside a single one; false hides it, promises made go on.",
+    )
+    monthly_notice_days: int = Field(
+        default=3, ge=1, le=20, description="Days between the notice of a monthly gift and its day."
+    )
+    monthly_link_days: int = Field(
+        default=14,
+        ge=1,
+        le=27,
+        description="Days a month's gift may be late before it is given up.",
+    )
 
     refund_alone_fen: int = Field(
         default=0,

@@ -31,6 +31,8 @@ BLUEPRINTS = (
     "giving.desk_routes",
     "giving.counter.routes",
     "giving.matching.routes",
+    "giving.mandates.routes",
+    "giving.mandates.desk_routes",
     "giving.money_routes",
     "giving.placing_routes",
     "giving.import_routes",
@@ -52,6 +54,7 @@ CHECKS = (
     "giving.checks",
     "giving.counter.checks",
     "giving.matching.checks",
+    "giving.mandates.checks",
     "goods.checks",
 )
 MEGABYTE = 1024 * 1024

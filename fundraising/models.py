@@ -10,6 +10,7 @@ from fundraising.funds import models as funds
 from fundraising.giving import import_models as gift_imports
 from fundraising.giving import models as giving
 from fundraising.giving.counter import models as counter
+from fundraising.giving.mandates import models as mandates
 from fundraising.giving.matching import models as matching
 from fundraising.goods import models as goods
 from fundraising.ledger import models as ledger
@@ -37,6 +38,7 @@ ALL = (
     goods,
     ledger,
     mail,
+    mandates,
     matching,
     outbox,
     payments,

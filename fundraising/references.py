@@ -27,6 +27,11 @@ def gift_reference() -> str:
     return "G" + _random(READABLE_ALPHABET, 11)
 
 
+def mandate_reference() -> str:
+    """Return a short reference of a monthly gift, such as ``M7K2M9QX4TPA``."""
+    return "M" + _random(READABLE_ALPHABET, 11)
+
+
 def secret_token() -> str:
     """Return an unguessable token (128 bits) for addresses that are themselves the permission."""
     return secrets.token_urlsafe(16)

@@ -25,6 +25,7 @@ SCHEDULE = {
         "schedule": crontab(hour="2-15", minute="30"),
     },
     "watch-floods": {"task": "maintenance.watch_floods", "schedule": schedule(60.0)},
+    "monthly": {"task": "maintenance.monthly", "schedule": schedule(60.0)},
     "tidy": {"task": "maintenance.tidy", "schedule": crontab(hour="1", minute="20")},
     "plan-receipts": {"task": "receipts.plan", "schedule": crontab(hour="1", minute="40")},
 }

@@ -12,6 +12,7 @@ from fundraising.campaigns import service as campaigns
 from fundraising.database import db, transaction
 from fundraising.floods import service as floods
 from fundraising.giving import import_batches, reconciling, settlement
+from fundraising.giving.mandates import schedule as mandates
 from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
 from fundraising.mail import service as mail
@@ -150,3 +151,16 @@ def plan_receipts() -> None:
     """Plan the receipts of months and years that are over."""
     with transaction():
         receipts.plan_periods()
+
+
+def monthly() -> None:
+    """Monthly gifts: note those that came in, announce, remind, give up; letters by day only."""
+    deadline = monotonic() + BUDGET.total_seconds()
+    steps = mandates.ALWAYS + (mandates.BY_DAY if mandates.is_open_hour() else ())
+    for step in steps:
+        moved = 1
+        while moved and monotonic() < deadline:
+            with transaction():
+                moved = step()
+    with transaction():
+        audit.beat("monthly")

@@ -90,6 +90,13 @@ def watch_floods() -> None:
         handlers.watch_floods()
 
 
+@_task("maintenance.monthly", Queue.MAINTENANCE)
+def monthly() -> None:
+    """Monthly gifts: announced, asked for, noted."""
+    with flask_app.app_context():
+        handlers.monthly()
+
+
 RING = {
     Queue.MONEY: drain_money,
     Queue.RECEIPTS: drain_receipts,

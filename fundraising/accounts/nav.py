@@ -31,6 +31,7 @@ class Card:
 ITEMS: list[Item] = [
     Item("campaigns.index", _l("Campaigns"), "campaign.edit"),
     Item("gift_desk.orders", _l("Orders and gifts"), "gift.view"),
+    Item("monthly_desk.index", _l("Monthly gifts"), "gift.view"),
     Item("gift_desk.messages", _l("Messages"), "campaign.edit"),
     Item("gift_imports.index", _l("Import gifts"), "gift.import"),
     Item("platforms.index", _l("Platforms"), "finance.post"),

@@ -20,9 +20,22 @@ from fundraising.payments import service as payments
 from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import Product
 
+Along = Callable[[Gift], object]
 
-def start(asked: StartGift, visit: Callable[[], Visit], solution: Solution | None) -> Gift:
+
+def alone(_gift: Gift) -> object:
+    """Let nothing go along with a gift: it belongs to nothing else."""
+
+
+def start(
+    asked: StartGift,
+    visit: Callable[[], Visit],
+    solution: Solution | None,
+    along: Along = alone,
+) -> Gift:
     """Start a gift, or return the one that the same form started before, without asking anything.
+
+    ``along`` is done in the new gift's own transaction: both stand, or neither.
 
     Raises:
         PuzzleWanted, TooManyCheckouts: see floods; no gift was begun and no provider was asked.
@@ -37,13 +50,17 @@ def start(asked: StartGift, visit: Callable[[], Visit], solution: Solution | Non
         with transaction():
             floods.enter(who, solution)
             gift = service.start_gift(asked)
+            along(gift)
             attempt = payments.latest(gift.id)
             assert attempt is not None
             floods.note(attempt.id, who)
             return gift
     except IntegrityError:  # the doubled form won the race: its gift is ours
         with transaction():
-            return service.start_gift(asked)
+            known = service.find_started(asked)
+            if known is None:
+                raise
+            return known
     except PuzzleWanted:
         with transaction():
             known = service.find_started(asked)

@@ -3,9 +3,17 @@
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, HiddenField, RadioField, StringField, TextAreaField
+from wtforms import (
+    BooleanField,
+    HiddenField,
+    RadioField,
+    SelectField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import InputRequired, Length, ValidationError
 
+from fundraising import clock
 from fundraising.campaigns.models import Campaign
 from fundraising.errors import DomainError
 from fundraising.giving import people
@@ -16,6 +24,8 @@ from fundraising.i18n import lazy_gettext as _l
 from fundraising.mail.service import normal_address
 from fundraising.money import Money, MoneyError
 from fundraising.references import secret_token
+
+MONTHLY = "monthly"
 
 
 def _strip(value: str | None) -> str | None:
@@ -28,6 +38,18 @@ class DonateForm(FlaskForm):
     key = HiddenField(default=secret_token, validators=[Length(min=16, max=80)])
     preset = StringField()
     own_amount = StringField(_l("Another amount (yuan)"), filters=[_strip])
+    often = RadioField(
+        _l("How often?"),
+        choices=[("once", _l("Once")), (MONTHLY, _l("Every month"))],
+        default="once",
+        validate_choice=False,
+    )
+    day = SelectField(
+        _l("Day of the month"),
+        choices=[(str(day), str(day)) for day in range(1, 32)],
+        default=lambda: str(clock.today().day),
+        validate_choice=False,
+    )
     display = RadioField(
         _l("How shall we name you in public?"),
         choices=[
@@ -66,9 +88,14 @@ class DonateForm(FlaskForm):
         validators=[InputRequired(_l("Please agree before you give."))],
     )
 
-    def __init__(self, campaign: Campaign, **kwargs: Any) -> None:
+    def __init__(self, campaign: Campaign, *, may_repeat: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.campaign = campaign
+        self.campaign, self.may_repeat = campaign, may_repeat
+
+    @property
+    def is_monthly(self) -> bool:
+        """Whether a gift each month was chosen, where that is offered."""
+        return self.may_repeat and self.often.data == MONTHLY
 
     @property
     def amount(self) -> Money | None:
@@ -155,8 +182,17 @@ class DonateForm(FlaskForm):
                 normal_address(field.data)
         except DomainError as refused:
             raise ValidationError(refused.message) from None
+        if not field.data and self.is_monthly:
+            raise ValidationError(
+                _l("We write to you before each monthly gift. Please write your e-mail address.")
+            )
         if not field.data and self.rule in PERIOD_RULES:
             raise ValidationError(AddressNeeded.message)
+
+    def validate_day(self, field: SelectField) -> None:
+        """A day of the month, where the gift is monthly."""
+        if self.is_monthly and field.data not in dict(field.choices):
+            raise ValidationError(_l("Choose a day from 1 to 31."))
 
 
 class FindForm(FlaskForm):

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from urllib.parse import quote
 from uuid import UUID
 
@@ -32,8 +33,13 @@ from fundraising.floods.errors import PuzzleWanted
 from fundraising.floods.puzzles import Solution
 from fundraising.floods.service import Visit
 from fundraising.giving import entrance, people, queries, ways
+from fundraising.giving.entrance import Along
 from fundraising.giving.errors import IdempotencyConflict
 from fundraising.giving.forms import DonateForm
+from fundraising.giving.mandates import queries as mandate_queries
+from fundraising.giving.mandates import service as mandates
+from fundraising.giving.mandates import words as monthly_words
+from fundraising.giving.mandates.models import Mandate
 from fundraising.giving.models import Display, Gift
 from fundraising.giving.service import StartGift
 from fundraising.i18n import gettext as _
@@ -107,7 +113,7 @@ def donate(slug: str) -> ResponseReturnValue:
     campaign = campaigns.get_public(slug)
     if not campaign.is_open:
         raise CampaignNotOpen
-    form = DonateForm(campaign)
+    form = DonateForm(campaign, may_repeat=mandates.is_offered(campaign))
     if request.method == "GET":
         _know_device()
         if _is_stranger_inside_wechat():
@@ -151,11 +157,15 @@ def _needs_openid(attempt: Attempt) -> bool:
 def _start(form: DonateForm, campaign: Campaign) -> Gift:
     amount = form.amount
     assert amount is not None
+    along: Along = entrance.alone
+    often = ""
+    if form.is_monthly:
+        along, often = monthly_words.promised(form, campaign), f":m{form.day.data}"
     asked = StartGift(
         campaign_slug=campaign.slug,
         amount=amount,
         product=_product(form.product.data),
-        idempotency_key=form.key.data,
+        idempotency_key=f"{form.key.data[:60]}{often}",
         display=Display(form.display.data),
         name=form.name.data or "",
         email=form.email.data or "",
@@ -168,12 +178,13 @@ def _start(form: DonateForm, campaign: Campaign) -> Gift:
     )
 
     def entered(order: StartGift) -> Gift:
-        return entrance.start(order, lambda: _visit(campaign, amount.minor), _solution())
+        visit = partial(_visit, campaign, amount.minor)
+        return entrance.start(order, visit, _solution(), along)
 
     try:
         return entered(asked)
     except IdempotencyConflict:  # Back, changed, sent again: another order, but that one once too
-        key = f"{form.key.data[:40]}:{asked.body_hash()[:32]}"
+        key = f"{form.key.data[:40]}:{asked.body_hash()[:32]}{often}"
         return entered(replace(asked, idempotency_key=key))
 
 
@@ -366,9 +377,15 @@ def thanks(token: str) -> ResponseReturnValue:
         campaign=campaign,
         demo=campaign.is_demo,
         link=f"{current_app.extensions['settings'].public_url}/t/{gift.token}",
+        monthly=_monthly(gift),
         has_email=bool(people.read(gift.id).email),
     )
     return _secret(page)
+
+
+def _monthly(gift: Gift) -> Mandate | None:
+    """Return the promise of which this gift is part, only in the browser that gave it: the page may be shown around."""
+    return mandate_queries.of_gift(gift.id) if gift.order_no in session.get("orders", []) else None
 
 
 @bp.get("/wechat/openid")
@@ -397,7 +414,7 @@ def _become_known(back: str) -> ResponseReturnValue:
     session["oauth_state"], session["oauth_back"] = references.secret_token(), back
     settings: Settings = current_app.extensions["settings"]
     adapter = payments.in_app_provider("wechatpay")
-    returned = f"{settings.public_url}{url_for('.openid_return')}"
+    returned = f"{settings.public_url}{url_for('giving.openid_return')}"
     return redirect(adapter.openid_url(returned, session["oauth_state"]), 302)
 
 

@@ -13,7 +13,8 @@ if (form) {
   };
   const show = () => {
     const value = amount();
-    const text = value ? button.dataset.with.replace("{}", value) : button.dataset.without;
+    const words = form.querySelector("[name=often][value=monthly]:checked") ? button.dataset.withMonthly : button.dataset.with;
+    const text = value ? words.replace("{}", value) : button.dataset.without;
     // Text changed between press and release would lose the click: leaving a field must not touch it.
     if (button.textContent !== text) button.textContent = text;
     if (counter) counter.textContent = `${[...message.value].length} / 60`;

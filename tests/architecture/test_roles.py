@@ -33,6 +33,7 @@ MAY: dict[str, frozenset[str]] = {
     "campaigns.*": frozenset({EDITOR}),
     "gift_desk.orders": frozenset({EDITOR, FINANCE, AUDITOR}),
     "gift_desk.order": frozenset({EDITOR, FINANCE, AUDITOR}),
+    "monthly_desk.*": frozenset({EDITOR, FINANCE, AUDITOR}),
     "gift_desk.messages": frozenset({EDITOR}),
     "gift_desk.moderate": frozenset({EDITOR}),
     "money_desk.refund_list": frozenset({FINANCE, AUDITOR}),
