@@ -20,7 +20,7 @@ from fundraising.giving.import_models import GiftImport, PayoutPart, PlatformPay
 from fundraising.i18n import fen
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.money import Money
-from fundraising.payments import fees, statements
+from fundraising.payments import bank_booking, fees, statements
 from fundraising.payments.models import BankLine
 from fundraising.payments.platforms import queries as platforms
 from fundraising.references import uuid7
@@ -161,7 +161,7 @@ def close(
         bank_line_id=line_id,
         net_fen=proposal.line.amount_fen,
         fee_fen=fee.minor,
-        entry_id=statements.match_payout(proposal.line, platform, actor_id),
+        entry_id=bank_booking.match_payout(proposal.line, platform, actor_id),
         closed_by=actor_id,
     )
     db.session.add(payout)

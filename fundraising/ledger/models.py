@@ -44,6 +44,8 @@ class EntryKind(StrEnum):
     MONEY_RETURNED = "money_returned"
     FEE_CHARGED = "fee_charged"
     FEE_RETURNED = "fee_returned"
+    BANK_CHARGED = "bank_charged"
+    BANK_INTEREST = "bank_interest"
     PAYOUT_RECEIVED = "payout_received"
     CASH_DEPOSITED = "cash_deposited"
     CHEQUE_RETURNED = "cheque_returned"

@@ -9,7 +9,7 @@ from sqlalchemy import Row, text
 from fundraising import clock
 from fundraising.database import db
 from fundraising.ledger import chart
-from fundraising.payments import statements
+from fundraising.payments import bank_booking
 from fundraising.payments.differences import Found
 from fundraising.payments.models import BankLine, DifferenceKind
 from fundraising.payments.providers.base import BillKind, Provider
@@ -119,7 +119,7 @@ def match_payouts(adapter: Provider, day: date) -> None:
         if is_alone:
             line = db.session.get(BankLine, lines[0].id)
             assert line is not None
-            statements.match_payout(line, adapter.name, None)
+            bank_booking.match_payout(line, adapter.name, None)
 
 
 # ---------------------------------------------------------------------- one question each

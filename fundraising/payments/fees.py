@@ -14,7 +14,7 @@ from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
-from fundraising.payments import statements
+from fundraising.payments import bank_booking, statements
 
 FEE_TITLE: Text2 = {"zh": "捐赠渠道手续费", "en": "Fee of the giving channel"}
 
@@ -29,7 +29,7 @@ def record_fee(
         KeyReused, FundOverspent: as for ``book_fee``.
     """
     account = chart.clearing(provider)
-    statements.one_at_a_time(account)
+    bank_booking.one_at_a_time(account)
     key = f"{provider}:{reference}"
     is_known = books.find_key(f"fee:{key}") is not None
     if not is_known and books.balance(account).minor < amount.minor:

@@ -11,16 +11,12 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 
 from fundraising import clock
-from fundraising.audit import service as audit
 from fundraising.database import db
 from fundraising.errors import DomainError, NotFound
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
 from fundraising.ledger import queries as books
-from fundraising.ledger import service as ledger
-from fundraising.ledger.models import EntryKind, JournalEntry
-from fundraising.ledger.service import NewEntry, credit, debit
-from fundraising.money import Money
+from fundraising.ledger.models import JournalEntry
 from fundraising.payments import statement_files
 from fundraising.payments.models import BankLine
 from fundraising.payments.statement_files import (
@@ -140,81 +136,6 @@ def import_lines(bank_account: str, lines: Sequence[NewBankLine]) -> Taken:
     return Taken(new, len(lines) - new)
 
 
-def match_payout(line: BankLine, provider: str, actor_id: UUID | None) -> UUID:
-    """Book a provider's lump sum from its clearing account to the bank, as the statement says.
-
-    Raises:
-        NotWaiting: the line is no money in, or more than what waits at that provider.
-        AlreadyMatched: the line was booked before.
-    """
-    return _close(line, EntryKind.PAYOUT_RECEIVED, chart.clearing(provider), actor_id)
-
-
-def match_deposit(line: BankLine, method: str, actor_id: UUID | None) -> UUID:
-    """Book ``cash`` that was paid in, or a ``cheque`` the bank credited; not more than is there.
-
-    Raises:
-        NotWaiting: the line is no money in, or more than the box or the cheques in collection hold.
-        AlreadyMatched: the line was booked before.
-    """
-    return _close(line, EntryKind.CASH_DEPOSITED, chart.clearing(method), actor_id)
-
-
-def match_returned_cheque(line: BankLine, actor_id: UUID | None) -> UUID:
-    """Book a cheque the bank had credited and took back; its gift is reversed by then.
-
-    Raises:
-        NotWaiting: the line is no money out, or no reversed cheque of that much is open.
-        AlreadyMatched: the line was booked before.
-    """
-    hold(line)
-    one_at_a_time(chart.CHEQUES)
-    if line.amount_fen >= 0 or books.balance(chart.CHEQUES).minor > line.amount_fen:
-        raise NotWaiting(account=chart.CHEQUES)
-    return _post(line, EntryKind.CHEQUE_RETURNED, chart.CHEQUES, actor_id)
-
-
-def book_into(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
-    """Book money in against an account whose owner has checked what is owed there.
-
-    Raises:
-        NotWaiting: the line is no money in.
-        AlreadyMatched: the line was booked before.
-    """
-    hold(line)
-    return _book(line, kind, account, actor_id)
-
-
-def book_suspense(line: BankLine, actor_id: UUID | None) -> UUID:
-    """Book money that came to the bank and that nobody can place yet.
-
-    Raises:
-        NotWaiting: the line is no money in.
-        AlreadyMatched: the line was booked before.
-    """
-    hold(line)
-    return _book(line, EntryKind.SUSPENSE_RECEIVED, chart.SUSPENSE, actor_id)
-
-
-def link(line: BankLine, entry_id: UUID, actor_id: UUID | None) -> None:
-    """Note that a line is the bank's side of an entry that was booked before, such as a payment out.
-
-    Raises:
-        NotWaiting: the entry moves another amount on the bank account, or has its line already.
-        AlreadyMatched: the line was booked before.
-    """
-    hold(line)
-    taken = select(BankLine.id).where(BankLine.entry_id == entry_id).limit(1)
-    if (
-        _moved(books.entry(entry_id)) != line.amount_fen
-        or db.session.execute(taken).first() is not None
-    ):
-        raise NotWaiting(entry=str(entry_id))
-    line.entry_id = entry_id
-    db.session.flush()
-    audit.record("bank.linked", f"bank:{line.serial}", actor_id, {"entry": str(entry_id)})
-
-
 def find(bank_account: str, serial: str) -> BankLine:
     """Return a line by the bank's number. Raises BankLineNotFound."""
     query = select(BankLine).where(BankLine.bank_account == bank_account, BankLine.serial == serial)
@@ -262,14 +183,15 @@ def candidates(lines: Sequence[BankLine]) -> dict[UUID, list[JournalEntry]]:
     by_amount: dict[int, list[JournalEntry]] = defaultdict(list)
     for entry in entries:
         if entry.id not in taken:
-            by_amount[_moved(entry)].append(entry)
+            by_amount[moved(entry)].append(entry)
     return {line.id: by_amount[line.amount_fen] for line in lines}
 
 
 # ---------------------------------------------------------------------- inside
 
 
-def _moved(entry: JournalEntry) -> int:
+def moved(entry: JournalEntry) -> int:
+    """Return what an entry moves on the bank account, in fen."""
     return sum(line.amount_minor for line in entry.postings if line.account == chart.BANK)
 
 
@@ -307,41 +229,3 @@ def hold(line: BankLine) -> BankLine:
     if held.entry_id is not None:
         raise AlreadyMatched
     return held
-
-
-def one_at_a_time(account: str) -> None:
-    """Let two payouts of one clearing account wait for each other, so that neither overdraws it."""
-    db.session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:account, 0))"), {"account": account}
-    )
-
-
-def _close(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
-    """Let a line close what waits in an account, never more than that."""
-    hold(line)
-    one_at_a_time(account)
-    if books.balance(account).minor < line.amount_fen:
-        raise NotWaiting(account=account)
-    return _book(line, kind, account, actor_id)
-
-
-def _book(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
-    if line.amount_fen <= 0:
-        raise NotWaiting(account=account)
-    return _post(line, kind, account, actor_id)
-
-
-def _post(line: BankLine, kind: EntryKind, account: str, actor_id: UUID | None) -> UUID:
-    amount = Money(line.amount_fen)
-    line.entry_id = ledger.post(
-        NewEntry(
-            f"bank:{line.bank_account}:{line.serial}",
-            kind,
-            line.booked_at,
-            (debit(chart.BANK, amount), credit(account, amount)),
-            actor=f"staff:{actor_id}" if actor_id else "system",
-        )
-    )
-    db.session.flush()
-    audit.record("bank.matched", f"bank:{line.serial}", actor_id, {"account": account})
-    return line.entry_id

@@ -34,7 +34,7 @@ from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
-from fundraising.payments import fees, statement_import, statements
+from fundraising.payments import bank_booking, bank_charges, fees, statement_import, statements
 from fundraising.payments.models import BankLine
 from fundraising.payments.platforms import queries as platforms
 from fundraising.reports import exports, queries, words
@@ -45,6 +45,12 @@ bp = Blueprint("reports", __name__, url_prefix="/staff")
 MAY_SEE, MAY_POST, MAY_SEE_GIFTS = "finance.view", "finance.post", "gift.view"
 PAGE = 50
 UNPROCESSABLE = 422
+OTHER_WAYS = {
+    "suspense": bank_booking.book_suspense,
+    "returned": bank_booking.match_returned_cheque,
+    "charge": bank_charges.book_charge,
+    "interest": bank_charges.book_interest,
+}
 
 
 @bp.context_processor
@@ -143,9 +149,9 @@ def bank() -> ResponseReturnValue:
 @bp.post("/finance/bank/<uuid:line_id>")
 @staff_may(MAY_POST)
 def book_line(line_id: UUID) -> ResponseReturnValue:
-    """Book a line as a provider's payout, a gift or money to be looked into, or tie it to its voucher."""
+    """Book a line as a payout, a gift, the bank's own charge or interest, or tie it to its voucher."""
     chosen, entry_id = request.form.get("as", ""), _uuid(request.form.get("entry"))
-    ways = (*words.PAID_OUT_BY, *words.DEPOSITS, "returned", "suspense", "voucher", "gift")
+    ways = (*words.PAID_OUT_BY, *words.DEPOSITS, *OTHER_WAYS, "voucher", "gift")
     is_known = chosen in ways
     if not is_known or (chosen == "voucher") != (entry_id is not None):
         raise Invalid
@@ -153,7 +159,7 @@ def book_line(line_id: UUID) -> ResponseReturnValue:
         with transaction():
             line = statements.get(line_id)
             if entry_id is not None:
-                statements.link(line, entry_id, current_user.id)
+                bank_booking.link(line, entry_id, current_user.id)
             elif chosen == "gift":
                 transfers.confirm(line_id, _order(), current_user.id)
             else:
@@ -223,14 +229,12 @@ def gifts_csv() -> ResponseReturnValue:
 
 
 def _book_as(line: BankLine, chosen: str) -> None:
-    if chosen == "suspense":
-        statements.book_suspense(line, current_user.id)
-    elif chosen == "returned":
-        statements.match_returned_cheque(line, current_user.id)
+    if chosen in OTHER_WAYS:
+        OTHER_WAYS[chosen](line, current_user.id)
     elif chosen in words.DEPOSITS:
-        statements.match_deposit(line, chosen, current_user.id)
+        bank_booking.match_deposit(line, chosen, current_user.id)
     else:
-        statements.match_payout(line, chosen, current_user.id)
+        bank_booking.match_payout(line, chosen, current_user.id)
 
 
 def _channels() -> list[str]:
@@ -255,6 +259,7 @@ def _bank_page(form: StatementForm) -> str:
         platforms=platforms.names(),
         suggestions=transfers.suggest(lines),
         mappings=statement_import.mappings(),
+        largest_charge=bank_charges.LARGEST_CHARGE.minor,
         deposits={name: books.balance(chart.clearing(name)) for name in words.DEPOSITS},
     )
 

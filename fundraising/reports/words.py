@@ -21,6 +21,8 @@ KINDS: dict[str, Any] = {
     EntryKind.MONEY_RETURNED: _l("Money returned to us"),
     EntryKind.FEE_CHARGED: _l("Fee charged"),
     EntryKind.FEE_RETURNED: _l("Fee given back"),
+    EntryKind.BANK_CHARGED: _l("Bank charge"),
+    EntryKind.BANK_INTEREST: _l("Interest paid by the bank"),
     EntryKind.PAYOUT_RECEIVED: _l("Paid out to the bank"),
     EntryKind.CASH_DEPOSITED: _l("Cash or cheque credited by the bank"),
     EntryKind.CHEQUE_RETURNED: _l("Cheque taken back by the bank"),

@@ -38,7 +38,7 @@ from fundraising.giving.models import Display, Gift
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
-from fundraising.payments import statements
+from fundraising.payments import bank_booking, statements
 from fundraising.payments.statements import NewBankLine, NotWaiting
 from tests.factories import Make
 
@@ -243,13 +243,13 @@ def test_cash_that_is_paid_in_closes_against_the_bank_and_never_more(
 ) -> None:
     service.recount(table.box().id, BOX, Money(0), table.second)
     with pytest.raises(NotWaiting):
-        statements.match_deposit(bank_line(12_351, "1"), "cash", table.first)
-    statements.match_deposit(bank_line(12_000, "2"), "cash", table.first)
+        bank_booking.match_deposit(bank_line(12_351, "1"), "cash", table.first)
+    bank_booking.match_deposit(bank_line(12_000, "2"), "cash", table.first)
 
     assert balance(Method.CASH) == 350
     assert ledger.balance(chart.BANK).minor == 12_000
     with pytest.raises(NotWaiting):
-        statements.match_deposit(bank_line(351, "3"), "cash", table.first)
+        bank_booking.match_deposit(bank_line(351, "3"), "cash", table.first)
     prove(session)
 
 
@@ -284,18 +284,18 @@ def test_a_cheque_the_bank_takes_back_closes_against_its_line(
     table: Table, session: Session
 ) -> None:
     (line,) = service.lines(table.cheque().id)
-    statements.match_deposit(bank_line(500_000, "1"), "cheque", table.first)
+    bank_booking.match_deposit(bank_line(500_000, "1"), "cheque", table.first)
     back = bank_line(-500_000, "2")
     with pytest.raises(NotWaiting):
-        statements.match_returned_cheque(back, table.first)
+        bank_booking.match_returned_cheque(back, table.first)
     cheques.ask_bounce(line.id, "退票", table.first)
     cheques.bounce(line.id, table.second)
-    statements.match_returned_cheque(back, table.first)
+    bank_booking.match_returned_cheque(back, table.first)
 
     assert balance(Method.CHEQUE) == 0
     assert ledger.balance(chart.BANK).minor == 0
     with pytest.raises(NotWaiting):
-        statements.match_returned_cheque(bank_line(5, "3"), table.first)
+        bank_booking.match_returned_cheque(bank_line(5, "3"), table.first)
     prove(session)
 
 

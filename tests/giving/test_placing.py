@@ -29,7 +29,7 @@ from fundraising.ledger import queries as books
 from fundraising.mail.service import AddressRefused
 from fundraising.money import Money
 from fundraising.outbox.models import Work
-from fundraising.payments import statements
+from fundraising.payments import bank_booking, statements
 from fundraising.payments.errors import SamePerson
 from fundraising.payments.models import BankLine
 from fundraising.payments.statement_files import NewBankLine
@@ -46,7 +46,7 @@ LI = PersonData(name="李女士", email="li@example.org")
 def line(session: Session) -> BankLine:
     statements.import_lines("13050000", [NewBankLine("S9", NOON, Money(8800), "李女士", "献爱心")])
     found = statements.find("13050000", "S9")
-    statements.book_suspense(found, None)
+    bank_booking.book_suspense(found, None)
     return found
 
 

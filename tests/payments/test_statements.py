@@ -1,5 +1,7 @@
 """Bank lines are kept once, and money reaches the bank only by them."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,18 +11,20 @@ from sqlalchemy.orm import Session
 from fundraising import clock
 from fundraising.funds import queries as fund_queries
 from fundraising.funds.errors import FundOverspent
-from fundraising.ledger import chart
+from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
 from fundraising.ledger.errors import KeyReused
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
-from fundraising.payments import fees, statement_files, statements
+from fundraising.payments import bank_booking, bank_charges, fees, statement_files, statements
+from fundraising.payments.bank_charges import ChargeTooLarge
 from fundraising.payments.models import BankLine
 from fundraising.payments.statement_files import NewBankLine, UnreadableStatement
 from tests.factories import Make
 
+Book = Callable[[BankLine, UUID], UUID]
 NOON = datetime(2024, 5, 20, 12, 0, tzinfo=clock.SHANGHAI)
 STATEMENT = (
     "账号：13050000,,,,,\r\n"
@@ -103,7 +107,7 @@ def test_a_payout_closes_what_waited_at_the_provider(make: Make) -> None:
     statements.import_lines("bank", [row(fen=1000)])
     fee(fund.id, 100)
 
-    entry = books.entry(statements.match_payout(line(), "wechatpay", None))
+    entry = books.entry(bank_booking.match_payout(line(), "wechatpay", None))
 
     assert entry.kind == EntryKind.PAYOUT_RECEIVED
     assert entry.booked_on == NOON.date()
@@ -115,12 +119,12 @@ def test_a_payout_closes_what_waited_at_the_provider(make: Make) -> None:
 def test_a_line_is_booked_once(make: Make) -> None:
     make.money(make.fund().id, 5000)
     statements.import_lines("bank", [row(fen=1000)])
-    statements.match_payout(line(), "wechatpay", None)
+    bank_booking.match_payout(line(), "wechatpay", None)
 
     with pytest.raises(statements.AlreadyMatched):
-        statements.match_payout(line(), "wechatpay", None)
+        bank_booking.match_payout(line(), "wechatpay", None)
     with pytest.raises(statements.AlreadyMatched):
-        statements.book_suspense(line(), None)
+        bank_booking.book_suspense(line(), None)
     assert books.balance(chart.BANK) == Money(1000)
 
 
@@ -129,16 +133,16 @@ def test_more_than_waits_at_the_provider_is_no_payout(make: Make) -> None:
     statements.import_lines("bank", [row(fen=1000)])
 
     with pytest.raises(statements.NotWaiting):
-        statements.match_payout(line(), "wechatpay", None)
+        bank_booking.match_payout(line(), "wechatpay", None)
 
 
 def test_money_that_nobody_can_place_waits_in_suspense(session: Session) -> None:
     statements.import_lines("bank", [row(fen=1000), row("OUT", -5)])
-    statements.book_suspense(line(), None)
+    bank_booking.book_suspense(line(), None)
 
     assert books.balance(chart.SUSPENSE) == Money(-1000)
     with pytest.raises(statements.NotWaiting):
-        statements.book_suspense(line("OUT"), None)
+        bank_booking.book_suspense(line("OUT"), None)
 
 
 def test_a_fee_has_its_own_line_and_draws_from_the_fund_once(make: Make) -> None:
@@ -169,12 +173,12 @@ def test_a_payment_out_is_tied_to_its_bank_line_once(session: Session) -> None:
         )
     )
 
-    statements.link(line(), entry_id, None)
+    bank_booking.link(line(), entry_id, None)
 
     assert [open_line.serial for open_line in statements.unmatched()] == ["S2", "S3"]
     for serial in ("S2", "S3"):
         with pytest.raises(statements.NotWaiting):
-            statements.link(line(serial), entry_id, None)
+            bank_booking.link(line(serial), entry_id, None)
 
 
 def test_a_statement_with_one_bad_line_is_taken_over_not_at_all(session: Session) -> None:
@@ -209,3 +213,38 @@ def test_empty_lines_between_are_no_errors() -> None:
 def test_a_line_that_does_not_exist_is_named_as_missing(session: Session) -> None:
     with pytest.raises(statements.BankLineNotFound):
         line("nothing")
+
+
+@pytest.mark.parametrize(
+    ("told", "book", "account"),
+    [
+        (row(fen=-1500), bank_charges.book_charge, chart.BANK_CHARGES),
+        (replace(row(), is_reversal=True), bank_charges.book_charge, chart.BANK_CHARGES),
+        (row(fen=321), bank_charges.book_interest, chart.BANK_INTEREST),
+        (replace(row(fen=-9), is_reversal=True), bank_charges.book_interest, chart.BANK_INTEREST),
+    ],
+)
+def test_charges_and_interest_of_the_bank_explain_their_line(
+    session: Session, told: NewBankLine, book: Book, account: str
+) -> None:
+    statements.import_lines("bank", [told])
+
+    book(line(), UUID(int=1))
+
+    assert books.balance(chart.BANK) == told.amount
+    assert books.balance(account) == -told.amount
+    assert statements.unmatched() == []
+    assert checks.run_here() == []
+    with pytest.raises(statements.AlreadyMatched):
+        book(line(), UUID(int=1))
+
+
+def test_what_no_bank_charges_or_pays_is_refused(session: Session) -> None:
+    lines = [row("IN"), row("OUT", -1000), row("MUCH", -100_001)]
+    statements.import_lines("bank", lines)
+    with pytest.raises(statements.NotWaiting):
+        bank_charges.book_charge(line("IN"), UUID(int=1))
+    with pytest.raises(statements.NotWaiting):
+        bank_charges.book_interest(line("OUT"), UUID(int=1))
+    with pytest.raises(ChargeTooLarge):
+        bank_charges.book_charge(line("MUCH"), UUID(int=1))

@@ -32,7 +32,7 @@ from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
-from fundraising.payments import statements
+from fundraising.payments import bank_booking
 from fundraising.payments.models import BankLine
 from fundraising.references import uuid7
 
@@ -142,7 +142,7 @@ def pay(pledge_id: UUID, line: BankLine, actor_id: UUID | None) -> UUID:
     pledge = _lock(pledge_id)
     if line.amount_fen > pledge.owed_fen:
         raise NothingOwed
-    entry_id = statements.book_into(line, EntryKind.MATCH_PAID, chart.MATCHERS, actor_id)
+    entry_id = bank_booking.book_into(line, EntryKind.MATCH_PAID, chart.MATCHERS, actor_id)
     pledge.paid_fen += line.amount_fen
     db.session.flush()
     return entry_id
