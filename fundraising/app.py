@@ -38,6 +38,7 @@ BLUEPRINTS = (
     "giving.import_routes",
     "giving.platform_routes",
     "receipts.routes",
+    "receipts.desk_routes",
     "goods.routes",
     "receipts.fiscal.routes",
     "reports.routes",

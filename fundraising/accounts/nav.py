@@ -52,6 +52,7 @@ ITEMS: list[Item] = [
     Item("money_desk.reviews", _l("Money to look into"), "finance.post"),
     Item("money_desk.refund_list", _l("Refunds"), "finance.view"),
     Item("money_desk.days", _l("Reconciliation"), "finance.view"),
+    Item("receipt_desk.index", _l("Receipts"), "finance.view"),
     Item("fiscal.index", _l("Fiscal receipts"), "finance.view"),
     Item("reports.finance", _l("Books"), "finance.view"),
     Item("reports.vouchers", _l("Vouchers"), "finance.view"),

@@ -1,6 +1,6 @@
 """What receipts refuse."""
 
-from fundraising.errors import DomainError, NotFound
+from fundraising.errors import DomainError, Invalid, NotFound
 from fundraising.i18n import lazy_gettext as _l
 
 
@@ -43,3 +43,10 @@ class PeriodReceipt(DomainError):
 
     code = "period_receipt"
     message = _l("This gift is on a receipt with others. It was sent to the address on file.")
+
+
+class VoidReasonMissing(Invalid):
+    """A receipt is made void with words that everybody may read."""
+
+    code = "void_reason_missing"
+    message = _l("Write why the receipt is made void. Everybody who checks it reads that.")

@@ -1,5 +1,6 @@
 """Reading receipts: by gift, by code, by secret token; gifts whose month or year is over."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, time
 from uuid import UUID
@@ -12,6 +13,8 @@ from fundraising.database import db
 from fundraising.giving.models import PERIOD_RULES, Gift, ReceiptRule
 from fundraising.receipts.errors import ReceiptNotFound
 from fundraising.receipts.models import Receipt, ReceiptLine, ReceiptState
+
+PRINTED = re.compile(r"R([0-9]{4})-([0-9]{1,9})")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,21 @@ def find_void(gift_id: UUID) -> Receipt | None:
         .limit(1)
     )
     return _one(query)
+
+
+def find_by_number(text: str) -> Receipt | None:
+    """Return the receipt of a printed number such as ``R2026-000001``, or of its verification code."""
+    printed = PRINTED.fullmatch(text.strip().upper())
+    if printed is None:
+        return find_by_code(text)
+    year, number = int(printed[1]), int(printed[2])
+    return _one(select(Receipt).where(Receipt.year == year, Receipt.number == number))
+
+
+def latest(limit: int = 50) -> list[Receipt]:
+    """Return receipts, those issued last first."""
+    query = select(Receipt).order_by(Receipt.id.desc()).limit(limit)
+    return list(db.session.execute(query).scalars())
 
 
 def lines_of(receipt_id: UUID) -> list[ReceiptLine]:

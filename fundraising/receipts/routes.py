@@ -125,8 +125,10 @@ def _panel(gift: Gift) -> Panel | None:
     if not gift.is_paid or gift.is_of_platform:
         return None
     receipt = queries.find_valid(gift.id)
-    is_coming = gift.receipt_rule == ReceiptRule.AT_ONCE and receipt is None
-    return Panel("receipts/_panel.html", {"receipt": receipt, "is_coming": is_coming})
+    void = queries.find_void(gift.id) if receipt is None else None
+    is_coming = gift.receipt_rule == ReceiptRule.AT_ONCE and receipt is None and void is None
+    shown = {"receipt": receipt, "void": void, "is_coming": is_coming}
+    return Panel("receipts/_panel.html", shown)
 
 
 panels.register(_panel)

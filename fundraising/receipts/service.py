@@ -12,18 +12,20 @@ from sqlalchemy import select, text, update
 from fundraising import clock, references
 from fundraising.audit import service as audit
 from fundraising.database import db, transaction
+from fundraising.giving import people
 from fundraising.giving import queries as gifts
 from fundraising.giving.models import Gift, ReceiptRule
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
 from fundraising.outbox.service import Claimed
 from fundraising.receipts import letters, papers, queries
-from fundraising.receipts.errors import AlreadyVoid, NotPaidYet
+from fundraising.receipts.errors import AlreadyVoid, NotPaidYet, VoidReasonMissing
 from fundraising.receipts.fiscal import service as fiscal
 from fundraising.receipts.models import Receipt, ReceiptLine, ReceiptState
 from fundraising.receipts.queries import Waiting
 
 REFUND = "refund"
+MOST_REASON = 80
 
 
 # ---------------------------------------------------------------------- work
@@ -47,7 +49,7 @@ def handle_period(work: Claimed) -> None:
     with transaction():
         receipt = issue_period(waiting)
         if receipt is not None:
-            letters.send(receipt, _last_gift(receipt))
+            letters.send(receipt, last_gift(receipt))
 
 
 def follow_refund(work: Claimed) -> None:
@@ -57,7 +59,7 @@ def follow_refund(work: Claimed) -> None:
         receipt = follow(gift_id)
         fiscal.follow(gift_id)
         if receipt is not None:
-            letters.send(receipt, _last_gift(receipt))
+            letters.send(receipt, last_gift(receipt))
 
 
 def plan_periods() -> int:
@@ -121,6 +123,28 @@ def void(gift_id: UUID, reason: str, actor_id: UUID | None = None) -> Receipt:
     )
     audit.record("receipt.voided", f"receipt:{receipt.label}", actor_id, {"reason": reason})
     return receipt
+
+
+def void_by_hand(
+    receipt_id: UUID, reason: str, actor_id: UUID, *, is_replaced: bool
+) -> Receipt | None:
+    """Take a receipt out of force on a person's word; return its replacement over what is left, if one is made.
+
+    Raises:
+        VoidReasonMissing: nobody says why.
+        AlreadyVoid: it does not stand any more.
+    """
+    why = people.clean(reason, MOST_REASON)
+    if not why:
+        raise VoidReasonMissing
+    first = queries.lines_of(queries.get(receipt_id).id)[0].gift_id
+    standing = _lock_receipt(first)
+    if standing is None or standing.id != receipt_id:
+        raise AlreadyVoid
+    if is_replaced:
+        return reissue(first, why, actor_id)
+    void(first, why, actor_id)
+    return None
 
 
 def reissue(gift_id: UUID, reason: str, actor_id: UUID | None = None) -> Receipt | None:
@@ -191,7 +215,7 @@ def _issue(found: Sequence[Gift], period: str = "", replaced: Receipt | None = N
     return receipt
 
 
-def _last_gift(receipt: Receipt) -> Gift:
+def last_gift(receipt: Receipt) -> Gift:
     """Return the newest gift of a receipt: its donor's address is the one that counts."""
     return gifts.by_id(queries.lines_of(receipt.id)[-1].gift_id)
 
