@@ -13,7 +13,7 @@ from fundraising.accounts.nav import Card
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
 from fundraising.funds import queries as funds
-from fundraising.giving import history, queries, refunds, service
+from fundraising.giving import history, queries, refunds, returns, service
 from fundraising.giving.models import Gift
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
@@ -50,6 +50,7 @@ def order(ref: str) -> ResponseReturnValue:
         campaign=campaigns.get_by_id(gift.campaign_id),
         steps=history.of(gift),
         trace=funds.trace(gift.id),
+        again=returns.of_gift(gift.id),
         refunds=refunds.of_gift(gift),
         payment=refunds.payment_of(gift),
     )

@@ -14,7 +14,7 @@ from fundraising.database import db, transaction
 from fundraising.equipment import queries as equipment
 from fundraising.extensions import limiter
 from fundraising.funds import queries as funds
-from fundraising.giving import panels, people, queries, service
+from fundraising.giving import panels, people, queries, returns, service
 from fundraising.giving.forms import CodeForm, DisplayForm, FindForm
 from fundraising.giving.models import Display, FindCode, Gift
 from fundraising.giving.routes import _not_kept, _secret, device
@@ -37,7 +37,9 @@ def trace(token: str) -> ResponseReturnValue:
     gift = queries.by_token(token)
     campaign = campaigns.get_by_id(gift.campaign_id)
     traced = funds.trace(gift.id)
-    places = equipment.places([d.unit_id for d in traced.draws if d.unit_id]) if traced else {}
+    again = returns.of_gift(gift.id)
+    traces = [found for found in (traced, *(one.trace for one in again)) if found]
+    places = equipment.places([d.unit_id for found in traces for d in found.draws if d.unit_id])
     person = people.read(gift.id)
     page = render_template(
         "giving/trace.html",
@@ -46,6 +48,7 @@ def trace(token: str) -> ResponseReturnValue:
         demo=campaign.is_demo,
         trace=traced,
         places=places,
+        again=again,
         panels=panels.panels(gift),
         has_person=bool(person.name or person.email),
         form=DisplayForm(display=gift.display),

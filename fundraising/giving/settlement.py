@@ -263,9 +263,10 @@ def _write_gifts(judged: Sequence[_Judged]) -> None:
         text(
             """
             UPDATE giving_gift g
-            SET state = t.state, paid_at = CASE WHEN t.state = 'paid' THEN t.at ELSE NULL END
-            FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:ats AS timestamptz[]))
-                 AS t(id, state, at)
+            SET state = t.state, paid_at = CASE WHEN t.state = 'paid' THEN t.at ELSE NULL END,
+                channel = CASE WHEN t.state = 'paid' THEN t.channel ELSE g.channel END
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:states AS text[]), CAST(:ats AS timestamptz[]),
+                        CAST(:channels AS text[])) AS t(id, state, at, channel)
             WHERE g.id = t.id AND g.paid_at IS NULL
               AND (t.state <> 'closed' OR NOT EXISTS (
                     SELECT FROM payment_attempt a
@@ -276,6 +277,7 @@ def _write_gifts(judged: Sequence[_Judged]) -> None:
             "ids": [j.row.gift_id for j in moved],
             "states": [states[j.outcome] for j in moved],
             "ats": [j.fact.occurred_at for j in moved],
+            "channels": [j.fact.provider for j in moved],
         },
     )
 

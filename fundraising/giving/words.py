@@ -130,7 +130,7 @@ OUTCOMES: dict[str, Any] = {
     "excess": _l("more than the payment holds"),
     "failed": _l("nothing moved"),
     "stuck": _l("waits for a person"),
-    "returned": _l("kept aside to be looked into"),
+    "returned": _l("with us again"),
     "accepted": _l("taken as the gift"),
 }
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from fundraising import clock
@@ -18,7 +19,7 @@ from fundraising.funds import queries as funds
 from fundraising.funds import service as fund_service
 from fundraising.funds.errors import FundOverspent
 from fundraising.giving import refunds as gift_refunds
-from fundraising.giving import resolving, service, settlement
+from fundraising.giving import resolving, returns, service, settlement
 from fundraising.giving.errors import NotByThisRoad, RefundBlocked
 from fundraising.giving.models import Gift
 from fundraising.ledger import chart, checks
@@ -500,3 +501,21 @@ def test_a_review_keeps_its_fact(gift: Gift) -> None:
     settlement.apply_facts([back(gift, 100, "CONSOLE1")])
     review = db.session.execute(select(Review)).scalar_one()
     assert review.fact_id is not None
+
+
+def test_money_that_came_back_stands_on_the_pages_of_its_gift(
+    gift: Gift, client: FlaskClient, staff_client: Callable[..., FlaskClient]
+) -> None:
+    settlement.apply_facts([back(gift, 400, "dp_1", kind=FactKind.DISPUTED)])
+    assert returns.of_gift(gift.id) == []
+    settlement.apply_facts([back(gift, 400, "dp_1", kind=FactKind.RETURNED)])
+
+    (one,) = returns.of_gift(gift.id)
+
+    assert (one.amount_fen, one.trace.unspent_fen) == (400, 400)
+    mine = client.get(f"/t/{gift.token}").text
+    assert "退回后又到账的款项" in mine
+    assert "4.00" in mine
+    desk = staff_client("finance").get(f"/staff/orders/{gift.ref}").text
+    assert "退回后又到账的款项" in desk
+    assert "已回到我会账户" in desk

@@ -440,3 +440,14 @@ def test_any_sequence_keeps_the_books_right(
         for attempt in payments.attempts_of(gift.id)
         if attempt.paid_at
     )
+
+
+def test_the_gift_names_the_road_by_which_it_was_paid(start: Callable[..., Gift]) -> None:
+    gift = start(1000)
+    gift.channel = "bank"  # the way that was opened last
+    db.session.flush()
+
+    settlement.apply_facts([paid(gift)])
+
+    db.session.refresh(gift)
+    assert gift.channel == "wechatpay"
