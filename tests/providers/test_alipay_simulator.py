@@ -14,7 +14,7 @@ import pytest
 from alipay import AliPay
 
 from fundraising import clock
-from fundraising.payments.providers.alipay import Alipay, bills
+from fundraising.payments.providers.alipay import Alipay, bills, tables
 from fundraising.payments.providers.base import (
     BillBroken,
     BillKind,
@@ -248,18 +248,59 @@ def test_the_simulator_is_refused_in_production(monkeypatch: pytest.MonkeyPatch)
 # ---------------------------------------------------------------------- bills
 
 
-def test_a_bill_tells_fees_beside_payments(
-    side: Side, adapter: Alipay, number: str, tmp_path: Path
+def test_fees_and_withdrawals_are_told_by_the_balance_and_once(
+    side: Side, adapter: Alipay, simulator: Simulator, number: str, tmp_path: Path
 ) -> None:
+    simulator.courier.policy.fee_back_per_10000 = 60
     side.paid(number, 10_000)
-    adapter.fetch_bill(clock.today(), BillKind.TRADE, tmp_path / "bill")
+    adapter.refund(side.wish("BACK1", number, 2_500, 10_000))
+    simulator.flows.withdraw(1_000)
+    rows = {}
+    for kind in (BillKind.TRADE, BillKind.FUND_FLOW):
+        adapter.fetch_bill(clock.today(), kind, tmp_path / kind)
+        told = adapter.read_bill(tmp_path / kind, kind)
+        rows[kind] = [r for r in told if r.merchant_ref in (number, "")]
 
-    rows = [
-        r for r in adapter.read_bill(tmp_path / "bill", BillKind.TRADE) if r.merchant_ref == number
+    assert [(r.kind, r.minor) for r in rows[BillKind.TRADE]] == [
+        (RowKind.PAID, 10_000),
+        (RowKind.REFUND, 2_500),
+    ]
+    assert [(r.kind, r.minor) for r in rows[BillKind.FUND_FLOW]][-5:] == [
+        (RowKind.PAID, 10_000),
+        (RowKind.FEE, 60),
+        (RowKind.REFUND, 2_500),
+        (RowKind.FEE_BACK, 15),
+        (RowKind.PAYOUT, 1_000),
     ]
 
-    assert [(row.kind, row.minor) for row in rows] == [(RowKind.PAID, 10_000), (RowKind.FEE, 60)]
-    assert rows[0].ref == rows[1].payment_ref
+
+CAPTURED = (
+    "#支付宝账务明细查询\r\n#账号：[2088SIMULATOR0010156]\r\n"
+    "#起始日期：[2012年12月29日 00:00:00]   终止日期：[2012年12月30日 00:00:00]\r\n"
+    "#-----------------------------------------账务明细列表----------------------------------------\r\n"
+    "账务流水号,业务流水号,商户订单号,商品名称,发生时间,对方账号,收入金额(+元),支出金额(-元),账户余额(元),"
+    "交易渠道,业务类型,备注\r\n"
+    "54632446537371\t,2012122923922029\t,3226563\t,海航机票\t,2012-12-29 21:02:06,某某 (a@example.com)\t,"
+    "2274.00,0.00,14533.03,支付宝,在线支付,\r\n"
+    "54632446537372\t,2012122923922030\t,\t,保证金,还款\t,2012-12-29 21:05:06,\t,,-20.00,14513.03,支付宝,其它,\r\n"
+    "#----------------------------------------账务明细列表结束-------------------------------------\r\n"
+    "#支出合计：1笔，共-20.00元,,,,\r\n#收入合计：1笔，共2274.00元,,,,\r\n#导出时间：[2012年12月31日 13:19:01]\r\n"
+)
+
+
+def test_a_balance_in_the_form_merchants_have_shown_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "flow"
+    file.write_bytes(CAPTURED.encode("gbk"))
+
+    rows = list(bills.read(file, simulated.SELLER, BillKind.FUND_FLOW))
+
+    assert [(r.kind, r.ref, r.payment_ref, r.minor, r.at) for r in rows] == [
+        (RowKind.PAID, "54632446537371", "2012122923922029", 227_400, "2012-12-29 21:02:06+08"),
+        (RowKind.OTHER, "54632446537372", "2012122923922030", 2_000, "2012-12-29 21:05:06+08"),
+    ]
+    file.write_bytes(CAPTURED.replace("共2274.00元", "共2274.01元").encode("gbk"))
+    with pytest.raises(BillBroken, match="totals"):
+        list(bills.read(file, simulated.SELLER, BillKind.FUND_FLOW))
 
 
 def test_a_bill_in_the_making_waits_until_noon(
@@ -306,7 +347,7 @@ def test_case_86_a_zip_bomb_is_cut_off(
 ) -> None:  # fmt: skip
     side.paid(number)
     simulator.courier.policy.bill_fault = "bomb"
-    monkeypatch.setattr(bills, "LARGEST_FILE", 8 * 1024 * 1024)
+    monkeypatch.setattr(tables, "LARGEST_FILE", 8 * 1024 * 1024)
 
     with pytest.raises(BillBroken, match="unpacks to more"):
         adapter.fetch_bill(clock.today(), BillKind.TRADE, tmp_path / "bill")
@@ -345,24 +386,21 @@ def bill(tmp_path: Path, *, title: str = "捐赠", amount: str = "1.00", coding:
 def test_case_84_commas_breaks_and_formulas_in_a_title_harm_nothing(
     tmp_path: Path, title: str
 ) -> None:
-    rows = list(bills.read_trade(bill(tmp_path, title=title), simulated.SELLER))
+    rows = list(bills.read(bill(tmp_path, title=title), simulated.SELLER, BillKind.TRADE))
 
-    assert [(row.kind, row.ref, row.minor) for row in rows] == [
-        (RowKind.PAID, "2026T1", 100),
-        (RowKind.FEE, "2026T1", 1),
-    ]
+    assert [(row.kind, row.ref, row.minor) for row in rows] == [(RowKind.PAID, "2026T1", 100)]
 
 
 def test_case_86_a_file_saved_anew_as_utf_8_with_its_mark_is_read(tmp_path: Path) -> None:
     file = bill(tmp_path, coding="utf-8-sig")
 
-    assert [row.minor for row in bills.read_trade(file, simulated.SELLER)] == [100, 1]
+    assert [row.minor for row in bills.read(file, simulated.SELLER, BillKind.TRADE)] == [100]
 
 
 @pytest.mark.parametrize("amount", ["1e2", "１.00", "-1.00", "1.005", "NaN", "", "+1.00", "1.0 0"])
 def test_case_58_an_amount_that_is_none_makes_the_bill_useless(tmp_path: Path, amount: str) -> None:
     with pytest.raises(BillBroken):
-        list(bills.read_trade(bill(tmp_path, amount=amount), simulated.SELLER))
+        list(bills.read(bill(tmp_path, amount=amount), simulated.SELLER, BillKind.TRADE))
 
 
 @pytest.mark.parametrize("content", [b"", b"#\xff\xff\xff", b"a,b\r\n"])
@@ -371,7 +409,7 @@ def test_what_is_no_bill_is_refused(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
 
     with pytest.raises(BillBroken):
-        list(bills.read_trade(file, simulated.SELLER))
+        list(bills.read(file, simulated.SELLER, BillKind.TRADE))
 
 
 def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from fundraising.payments.providers.alipay import signing
 from fundraising.payments.providers.base import Rejected, Unparsable
 from fundraising.payments.simulators import base, safety
 from fundraising.payments.simulators.alipay_bills import Bills
+from fundraising.payments.simulators.alipay_flows import Flows
 from fundraising.payments.simulators.alipay_notices import Courier, Policy
 from fundraising.payments.simulators.alipay_trades import (
     NUMBER,
@@ -61,7 +62,8 @@ class Simulator(base.Simulator):
             self.journal, Policy(), self.key, safety.key(folder, "forger"), common, now=self.now
         )
         self.trades = Trades(self.journal, self.courier, self.now)
-        self.bills = Bills(self.trades, SELLER, base_url)
+        self.flows = Flows(self.trades, SELLER)
+        self.bills = Bills(self.trades, self.flows, SELLER, base_url)
         self.write_settings()
 
     def write_settings(self) -> None:
@@ -287,6 +289,11 @@ def _control(app: Flask, simulator: Simulator) -> None:
         asked = request.get_json()
         trades.finish_refund(asked["order"], asked["number"])
         return {"finished": True}
+
+    @app.post("/_ctl/withdraw")
+    def withdraw() -> ResponseReturnValue:
+        """Take the balance, or a part of it, to the bank."""
+        return {"withdrawn": simulator.flows.withdraw(request.get_json().get("amount"))}
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import secrets
 import zipfile
 from typing import Any
 
+from fundraising.payments.simulators.alipay_flows import Flows
 from fundraising.payments.simulators.alipay_trades import Refused, Trades, day_bounds, local, yuan
 
 HEAD = (
@@ -13,32 +14,37 @@ HEAD = (
     "订单金额（元）,商家实收（元）,支付宝红包（元）,集分宝（元）,支付宝优惠（元）,商家优惠（元）,券核销金额（元）,"
     "券名称,商家红包消费金额（元）,卡消费金额（元）,退款批次号/请求号,服务费（元）,分润（元）,备注"
 )
+STEMS = {"trade": "业务明细", "signcustomer": "账务明细"}
 BOMB_BYTES = 64 * 1024 * 1024
 
 
 class Bills:
     """Files by the token in their address."""
 
-    def __init__(self, trades: Trades, seller: str, base_url: str) -> None:
-        self.trades, self.seller, self.base_url = trades, seller, base_url
+    def __init__(self, trades: Trades, flows: Flows, seller: str, base_url: str) -> None:
+        self.trades, self.flows, self.seller, self.base_url = trades, flows, seller, base_url
         self.files: dict[str, bytes] = {}
 
     def announce(self, asked: dict[str, Any]) -> dict[str, str]:
         """Make a day's file and say where it can be fetched."""
         policy = self.trades.courier.policy
-        day = str(asked.get("bill_date"))
-        if asked.get("bill_type") != "trade" or len(day) != 10:
+        day, kind = str(asked.get("bill_date")), asked.get("bill_type")
+        if kind not in STEMS or len(day) != 10:
             raise Refused("isv.invalid-arguments", "40002")
         if policy.bill_creating > 0:
             policy.bill_creating -= 1
             raise Refused("isp.bill_not_exist")
-        rows = self._rows(day)
-        if not rows:
+        lines = self._trades(day) if kind == "trade" else self.flows.csv(day)
+        if lines is None:
             raise Refused("isp.bill_not_exist")
         token = secrets.token_urlsafe(12)
-        self.files[token] = self._zip(day, rows)
+        self.files[token] = self._zip(day, STEMS[kind], lines)
         host = "http://198.51.100.7" if policy.bill_fault == "other_host" else self.base_url
         return {"bill_download_url": f"{host}/downloadBillFile.resource?fileId={token}"}
+
+    def _trades(self, day: str) -> bytes | None:
+        rows = self._rows(day)
+        return self._csv(day, rows) if rows else None
 
     def _rows(self, day: str) -> list[tuple[float, str, int, list[str]]]:
         start, stop = day_bounds(day)
@@ -69,17 +75,17 @@ class Bills:
             f"{refund}\t", yuan(fee), "0.00", "\t",
         ]  # fmt: skip
 
-    def _zip(self, day: str, rows: list[tuple[float, str, int, list[str]]]) -> bytes:
+    def _zip(self, day: str, name: str, lines: bytes) -> bytes:
         fault = self.trades.courier.policy.bill_fault
         stem = f"{self.seller}0156_{day.replace('-', '')}"
         folder = "../../" if fault == "dotdot" else ""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            _add(archive, f"{folder}{stem}_业务明细(汇总).csv", b"#")
+            _add(archive, f"{folder}{stem}_{name}(汇总).csv", b"#")
             if fault == "bomb":
-                _add(archive, f"{stem}_业务明细.csv", b"0" * BOMB_BYTES)
+                _add(archive, f"{stem}_{name}.csv", b"0" * BOMB_BYTES)
             elif fault != "no_detail":
-                _add(archive, f"{folder}{stem}_业务明细.csv", self._csv(day, rows))
+                _add(archive, f"{folder}{stem}_{name}.csv", lines)
         whole = packed.getvalue()
         return whole[: len(whole) // 2] if fault == "truncated" else whole
 

@@ -28,6 +28,7 @@ class Policy(courier.Policy):
     fund_change: str = "Y"
     refund_ends: bool = True
     bill_creating: int = 0
+    fee_back_per_10000: int = 0
 
 
 @dataclass

@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS notices (id TEXT PRIMARY KEY, out_trade_no TEXT NOT N
     body TEXT NOT NULL, tries INTEGER NOT NULL, due REAL, answers TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS refunds (out_request_no TEXT NOT NULL, out_trade_no TEXT NOT NULL,
     amount INTEGER NOT NULL, created REAL NOT NULL, done REAL, PRIMARY KEY (out_trade_no, out_request_no));
+CREATE TABLE IF NOT EXISTS withdrawals (number TEXT PRIMARY KEY, amount INTEGER NOT NULL, done REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS notices_due ON notices (due) WHERE due IS NOT NULL;
 """
 NUMBER = re.compile(r"[0-9A-Za-z_]{1,64}")
@@ -63,7 +64,7 @@ class TradeJournal(Journal):
 
     def dump(self) -> dict[str, Any]:
         """Return everything, for comparing with the product's books."""
-        tables = {"orders": "opened", "refunds": "created", "notices": "id"}
+        tables = {"orders": "opened", "refunds": "created", "withdrawals": "done", "notices": "id"}
         return {
             name: [dict(row) for row in self.run(f"SELECT * FROM {name} ORDER BY {by}")]  # noqa: S608
             for name, by in tables.items()

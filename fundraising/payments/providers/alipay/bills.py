@@ -1,210 +1,106 @@
-"""Alipay's daily file of trades: a zip whose names and lines are GBK, read line by line.
+"""Alipay's two daily files: what was traded (``trade``), and what moved our balance (``signcustomer``).
 
-Form (the open platform's documentation of bill downloads): four lines that begin with ``#``, a row of
-headings, the trades, and four more ``#`` lines of which two hold control totals. Cells may end in a TAB;
-a refund's amounts are negative. There is no hash: the zip's own check sums and the totals must hold.
+The trades say who paid for which order; the balance says what Alipay kept, what it gave back of that, and
+what went to the bank. Fees are read from the balance only: the trades name the same fees beside them.
 """
 
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TextIO
 
-from fundraising.payments.providers.base import BillBroken, BillRow, RowKind
+from fundraising.payments.providers.alipay import tables
+from fundraising.payments.providers.alipay.tables import unpack
+from fundraising.payments.providers.base import BillBroken, BillKind, BillRow, RowKind
 
-LARGEST_FILE = 4 * 1024**3
-READ_AT_ONCE = 1024 * 1024
-DETAIL, SUMMARY = "业务明细", "汇总"
+__all__ = ["TYPES", "read", "unpack"]
+TYPES = {BillKind.TRADE: "trade", BillKind.FUND_FLOW: "signcustomer"}
+"""What the two files are called where their addresses are asked for."""
+
 PAID, REFUND = "交易", "退款"
-TITLE = "商品名称"
-MOST_BREAKS = 20
-"""Line ends inside one title before a line counts as broken."""
-_AMOUNT = re.compile(r"(-?)(0|[1-9][0-9]{0,11})(?:\.([0-9]{1,2}))?")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
-_TOTAL = re.compile(r"#(交易|退款)合计[：:]\s*(\d+)笔[，,][^\d-]*(-?\d+(?:\.\d{1,2})?)元", re.ASCII)
+INCOME, EXPENSE = "收入", "支出"
+PAYMENTS, REFUNDS = ("在线支付", "交易付款"), ("交易退款", "退款")
+FEES, WITHDRAWAL = ("收费", "退费"), "提现"
+"""As merchants' files call them; what is called otherwise waits for a person as a movement without a name."""
 
 
-def unpack(packed: Path, into: Path) -> None:
-    """Write the one file of trades in a zip to ``into``; names inside the zip are never used as paths.
-
-    Raises:
-        BillBroken: no zip, cut off, not exactly one file of trades, or larger than 4 GiB unpacked.
-            Nothing is left in place.
-    """
-    try:
-        with (
-            zipfile.ZipFile(packed, metadata_encoding="gbk") as archive,
-            archive.open(_detail(archive)) as stream,
-            into.open("wb") as out,
-        ):
-            _copy(stream, out)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as bad:
-        into.unlink(missing_ok=True)
-        raise BillBroken("no whole zip") from bad
-    except (NotImplementedError, RuntimeError, BillBroken) as bad:
-        into.unlink(missing_ok=True)
-        raise BillBroken(str(bad)) from bad
+def read(file: Path, account: str, kind: BillKind) -> Iterator[BillRow]:
+    """Read a file line by line. Raises BillBroken."""
+    return tables.read(file, account, _Trades if kind is BillKind.TRADE else _Flows)
 
 
-def _detail(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    found = [
-        entry
-        for entry in archive.infolist()
-        if DETAIL in entry.filename and SUMMARY not in entry.filename and not entry.is_dir()
-    ]
-    if len(found) != 1:
-        raise BillBroken(f"{len(found)} files of trades in the zip")
-    return found[0]
+class _Trades(tables.Table):
+    """What was traded; a refund's amounts are below zero."""
 
+    needed = (
+        "支付宝交易号",
+        "商户订单号",
+        "业务类型",
+        "完成时间",
+        "订单金额（元）",
+        "商家实收（元）",
+        "退款批次号/请求号",
+    )
+    kinds = (PAID, REFUND)
+    total = re.compile(
+        r"#(交易|退款)合计[：:]\s*(\d+)笔[，,][^\d-]*(-?\d+(?:\.\d{1,2})?)元", re.ASCII
+    )
 
-def _copy(stream: IO[bytes], out: IO[bytes]) -> None:
-    size = 0
-    while chunk := stream.read(READ_AT_ONCE):
-        size += len(chunk)
-        if size > LARGEST_FILE:
-            raise BillBroken("the file unpacks to more than 4 GiB")
-        out.write(chunk)
-
-
-# ---------------------------------------------------------------------- lines
-
-
-@dataclass
-class _Sums:
-    """Count and fen of the lines of one kind, as read and as the file says."""
-
-    count: int = 0
-    minor: int = 0
-    said: tuple[int, int] | None = None
-
-    def add(self, minor: int) -> None:
-        self.count, self.minor = self.count + 1, self.minor + minor
-
-
-def read_trade(file: Path, account: str) -> Iterator[BillRow]:
-    """Read what was traded. The fee of a payment, which stands in its line, comes as a row of its own.
-
-    Raises:
-        BillBroken: a line makes no sense, another seller's file, or other totals than the file's own.
-    """
-    with file.open(encoding=_coding(file), newline="", errors="strict") as lines:
-        try:
-            yield from _Table(lines, account)
-        except UnicodeDecodeError as bad:
-            raise BillBroken("not GBK") from bad
-
-
-def _coding(file: Path) -> str:
-    """Return the coding: GBK (read by its superset), or UTF-8 where a mark says that somebody changed it."""
-    with file.open("rb") as stream:
-        return "utf-8-sig" if stream.read(3) == b"\xef\xbb\xbf" else "gb18030"
-
-
-class _Table:
-    """A file of trades, read once from its first line to its totals."""
-
-    def __init__(self, lines: TextIO, account: str) -> None:
-        self.lines, self.account = lines, account
-        self.names: list[str] = []
-        self.sums = {PAID: _Sums(), REFUND: _Sums()}
-
-    def __iter__(self) -> Iterator[BillRow]:
-        self._head()
-        places = [self.names.index(name) for name in NEEDED]
-        for cells in self._rows():
-            yield from self._read([cells[place] for place in places])
-        self._check()
-
-    def _head(self) -> None:
-        is_ours = False
-        for line in self.lines:
-            if not line.startswith("#"):
-                self.names = [name.strip() for name in line.rstrip("\r\n").split(",")]
-                break
-            is_ours = is_ours or (line.startswith("#账号") and f"[{self.account}" in line)
-        missing = [name for name in (*NEEDED, TITLE) if name not in self.names]
-        if missing:
-            raise BillBroken(f"no column {missing[0]}")
-        if not is_ours:
-            raise BillBroken("another seller's file")
-
-    def _rows(self) -> Iterator[list[str]]:
-        """Yield the cells of each trade: a title may hold commas and line ends, other cells do not."""
-        width, title, held = len(self.names), self.names.index(TITLE), ""
-        breaks = 0
-        for line in self.lines:
-            if not held and line.startswith("#"):
-                self._foot(line)
-                continue
-            held, breaks = held + line, breaks + 1
-            cells = held.rstrip("\r\n").split(",")
-            if len(cells) < width:
-                if breaks > MOST_BREAKS:
-                    raise BillBroken("a line that does not end")
-                continue
-            held, breaks = "", 0
-            more = len(cells) - width
-            cells[title : title + more + 1] = [",".join(cells[title : title + more + 1])]
-            yield [cell.strip(" \t") for cell in cells]
-        if held.strip():
-            raise BillBroken("a line that does not end")
-
-    def _read(self, cells: Sequence[str]) -> Iterator[BillRow]:
-        trade, order, kind, at, total, received, refund, fee = cells
-        minor, income = yuan(total), yuan(received)
-        if not _TIME.fullmatch(at) or not trade:
+    def read(self, cells: Sequence[str]) -> Iterator[BillRow]:
+        trade, order, kind, told, total, received, refund = cells
+        minor, income, at = tables.yuan(total), tables.yuan(received), tables.instant(told)
+        if not trade:
             raise BillBroken("a line without its number or time")
         if kind not in self.sums:
-            yield BillRow(RowKind.OTHER, trade, order, trade, abs(minor), f"{at}+08")
+            yield BillRow(RowKind.OTHER, trade, order, trade, abs(minor), at)
             return
         self.sums[kind].add(abs(income))
         if kind == REFUND:
-            yield BillRow(RowKind.REFUND, refund or trade, order, trade, abs(minor), f"{at}+08")
+            yield BillRow(RowKind.REFUND, refund or trade, order, trade, abs(minor), at)
         elif minor < 0 or income < 0:
             raise BillBroken("a payment below zero")
         else:
-            yield BillRow(RowKind.PAID, trade, order, trade, minor, f"{at}+08")
-        kept = abs(yuan(fee or "0"))
-        if kept:
-            moved = RowKind.OTHER if kind == REFUND else RowKind.FEE
-            yield BillRow(moved, trade, order, trade, kept, f"{at}+08")
-
-    def _foot(self, line: str) -> None:
-        found = _TOTAL.match(line)
-        if found is not None:
-            kind, count, amount = found.groups()
-            self.sums[kind].said = (int(count), abs(yuan(amount)))
-
-    def _check(self) -> None:
-        for kind, sums in self.sums.items():
-            if sums.said is None:
-                raise BillBroken("no totals: the file is cut off")
-            if sums.said != (sums.count, sums.minor):
-                raise BillBroken(
-                    f"{kind}: totals say {sums.said}, lines are {(sums.count, sums.minor)}"
-                )
+            yield BillRow(RowKind.PAID, trade, order, trade, minor, at)
 
 
-NEEDED = (
-    "支付宝交易号",
-    "商户订单号",
-    "业务类型",
-    "完成时间",
-    "订单金额（元）",
-    "商家实收（元）",
-    "退款批次号/请求号",
-    "服务费（元）",
-)
+class _Flows(tables.Table):
+    """Every movement of our balance: income and expense in a column each, the expense below zero."""
+
+    needed = (
+        "账务流水号",
+        "业务流水号",
+        "商户订单号",
+        "发生时间",
+        "收入金额（+元）",
+        "支出金额（-元）",
+        "业务类型",
+    )
+    kinds = (INCOME, EXPENSE)
+    total = re.compile(
+        r"#(收入|支出)合计[：:]\s*(\d+)笔[，,][^\d-]*(-?\d+(?:\.\d{1,2})?)元", re.ASCII
+    )
+
+    def read(self, cells: Sequence[str]) -> Iterator[BillRow]:
+        number, business, order, told, income, expense, kind = cells
+        came, went = tables.yuan(income or "0"), abs(tables.yuan(expense or "0"))
+        at = tables.instant(told)
+        if not number or came < 0 or (came and went):
+            raise BillBroken("a movement without its number, or both ways")
+        if not came and not went:
+            return
+        self.sums[INCOME if came else EXPENSE].add(came or went)
+        meant = _meaning(kind, is_income=came > 0)
+        payment = "" if meant in (RowKind.FEE, RowKind.FEE_BACK) and order else business
+        yield BillRow(meant, number, order, payment, came or went, at)
 
 
-def yuan(text: str) -> int:
-    """Return the fen of an amount with at most two decimals, which may be below zero. Raises BillBroken."""
-    found = _AMOUNT.fullmatch(text)
-    if found is None:
-        raise BillBroken(f"an amount: {text[:20]!r}")
-    sign, whole, cents = found.groups()
-    minor = int(whole) * 100 + int((cents or "").ljust(2, "0"))
-    return -minor if sign else minor
+def _meaning(kind: str, *, is_income: bool) -> RowKind:
+    """Return what a movement is; an unknown one, or one the wrong way, is for a person to name."""
+    if kind in FEES:
+        return RowKind.FEE_BACK if is_income else RowKind.FEE
+    if kind in PAYMENTS and is_income:
+        return RowKind.PAID
+    if kind in REFUNDS and not is_income:
+        return RowKind.REFUND
+    if kind == WITHDRAWAL and not is_income:
+        return RowKind.PAYOUT
+    return RowKind.OTHER

@@ -70,7 +70,7 @@ class Alipay:
     gateway_url: str
     http: httpx.Client = field(repr=False)
     name: str = notices.NAME
-    bill_kinds: tuple[BillKind, ...] = (BillKind.TRADE,)
+    bill_kinds: tuple[BillKind, ...] = (BillKind.TRADE, BillKind.FUND_FLOW)
     largest_notice: int = 64 * 1024
     unborn_for: timedelta = timedelta(minutes=10)
 
@@ -243,14 +243,12 @@ class Alipay:
     # ------------------------------------------------------------------ bills
 
     def fetch_bill(self, day: date, kind: BillKind, into: Path) -> BillStatus:
-        """Fetch a day's file of trades: its address first, then at once the zip, unpacked.
+        """Fetch a day's file: its address first, then at once the zip, unpacked.
 
         Raises:
             ProviderUnavailable: no believable answer. BillBroken: no whole zip, or another host's.
         """
-        if kind is not BillKind.TRADE:
-            return BillStatus.EMPTY
-        asked = {"bill_type": "trade", "bill_date": day.isoformat()}
+        asked = {"bill_type": bills.TYPES[kind], "bill_date": day.isoformat()}
         try:
             told = self._call("alipay.data.dataservice.bill.downloadurl.query", asked)
         except ProviderRejected as refused:
@@ -295,9 +293,9 @@ class Alipay:
         except httpx.HTTPError as broken:
             raise ProviderUnavailable(type(broken).__name__) from broken
 
-    def read_bill(self, file: Path, kind: BillKind) -> Iterator[BillRow]:  # noqa: ARG002  one kind
+    def read_bill(self, file: Path, kind: BillKind) -> Iterator[BillRow]:
         """Read a file line by line. Raises BillBroken."""
-        return bills.read_trade(file, self.account)
+        return bills.read(file, self.account, kind)
 
     # ------------------------------------------------------------------ calls
 
