@@ -23,7 +23,7 @@ from fundraising.database import db, transaction
 from fundraising.giving import reconciling
 from fundraising.payments.providers.base import BillKind, BillRow, BillStatus, Provider
 from fundraising.payments.providers.wechatpay import bills
-from fundraising.payments.simulators.wechatpay_money import TRADE, TRADE_SUM
+from fundraising.payments.simulators.wechatpay_bills import TRADE, TRADE_SUM
 from local.postgres import OWNER, Postgres
 from tests.conftest import settings_for
 

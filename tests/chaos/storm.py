@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 
 from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators import wechatpay as simulated
+from fundraising.payments.simulators.wechatpay_orders import APPID, MCHID
 from local.processes import free_port
 
 AGAIN, REORDERED, WITHHELD, MISMATCHED, FORGED = 0.20, 0.10, 0.04, 0.02, 0.02
@@ -49,8 +50,8 @@ class Provider:
         for order in orders:
             for number, ref in enumerate(order["refs"]):
                 body = {
-                    "appid": simulated.APPID,
-                    "mchid": simulated.MCHID,
+                    "appid": APPID,
+                    "mchid": MCHID,
                     "description": "chaos",
                     "out_trade_no": ref,
                     "notify_url": notify_url,
@@ -99,7 +100,9 @@ class Storm:
         for order in orders:
             for ref in order["refs"]:
                 total = order["fen"] + 1 if self.chance.random() < MISMATCHED else None
-                self.provider.simulator.pay(f"code-{ref}", f"o-{self.chance.random()}", total)
+                self.provider.simulator.orders.pay(
+                    f"code-{ref}", f"o-{self.chance.random()}", total
+                )
                 if self.chance.random() < WITHHELD:
                     self.withheld.append(ref)
 

@@ -101,7 +101,7 @@ class WechatSide(Side):
         }, raw
 
     def pay(self, number: str) -> bool:
-        return bool(self.simulator.pay(number, "o-payer"))
+        return bool(self.simulator.orders.pay(number, "o-payer"))
 
     def fault(self, name: str) -> None:
         self.simulator.courier.policy.fail_api = name

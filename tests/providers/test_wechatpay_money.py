@@ -40,7 +40,7 @@ def plain_policy(simulator: Simulator) -> Iterator[None]:
 
 def pay(provider: Provider, simulator: Simulator, number: str, fen: int = 1000) -> None:
     provider.open_order(order(number, Product.WECHATPAY_NATIVE, fen))
-    assert simulator.pay(number, "o-payer")
+    assert simulator.orders.pay(number, "o-payer")
 
 
 def wish(number: str, merchant_ref: str, fen: int, total: int = 1000) -> RefundRequest:
@@ -140,7 +140,7 @@ def test_both_bills_are_fetched_checked_and_read(
 ) -> None:
     pay(provider, simulator, "BILL00000001", 123_456)
     provider.refund(wish("RFBILL001", "BILL00000001", 56, 123_456))
-    simulator.money.payout()
+    simulator.bills.payout()
     today = clock.today()
 
     assert provider.fetch_bill(today, BillKind.TRADE, tmp_path / "t") is BillStatus.READY
@@ -166,7 +166,7 @@ def test_case_80_a_day_without_anything_is_empty_and_a_bill_in_the_making_waits(
     long_ago = clock.today() - timedelta(days=40)
     assert provider.fetch_bill(long_ago, BillKind.TRADE, tmp_path / "t") is BillStatus.EMPTY
 
-    simulator.money.creating = 1
+    simulator.bills.creating = 1
     assert (
         provider.fetch_bill(clock.today(), BillKind.TRADE, tmp_path / "t") is BillStatus.NOT_READY
     )

@@ -32,6 +32,7 @@ from fundraising.payments.providers.base import (
 from fundraising.payments.providers.wechatpay import WechatPay, signing
 from fundraising.payments.simulators import wechatpay as simulated
 from fundraising.payments.simulators.wechatpay import Simulator
+from fundraising.payments.simulators.wechatpay_orders import APPID, MCHID
 from local.processes import free_port
 from tests.conftest import settings_for
 
@@ -97,7 +98,7 @@ def test_an_order_is_opened_paid_and_found(
     assert instruction.kind is kind
     assert provider.query(number).state is OrderState.NOTPAY
 
-    assert simulator.pay(number, "o-somebody")
+    assert simulator.orders.pay(number, "o-somebody")
 
     found = provider.query(number)
     assert found.state is OrderState.PAID
@@ -127,7 +128,7 @@ def test_closing_ends_an_order_and_may_be_repeated(
     assert provider.close("CLOSE000000001") is CloseResult.CLOSED
     assert provider.close("CLOSE000000001") is CloseResult.CLOSED
     assert provider.query("CLOSE000000001").state is OrderState.CLOSED
-    assert not simulator.pay("CLOSE000000001", "o-late")
+    assert not simulator.orders.pay("CLOSE000000001", "o-late")
 
 
 def test_an_order_nobody_opened_does_not_exist(provider: Provider) -> None:
@@ -170,7 +171,7 @@ def test_notices_are_retried_and_kept_in_the_journal(
     provider: Provider, simulator: Simulator
 ) -> None:
     provider.open_order(order("RETRY000000001"))
-    simulator.pay("RETRY000000001", "o-1")
+    simulator.orders.pay("RETRY000000001", "o-1")
 
     deadline = time.monotonic() + 5
     tries = 0
@@ -191,11 +192,11 @@ def test_an_independent_client_pays_queries_and_closes(
     keys = simulator.keys
     client = WeChatPay(
         wechatpay_type=WeChatPayType.NATIVE,
-        mchid=simulated.MCHID,
+        mchid=MCHID,
         private_key=(keys.folder / "merchant.pem").read_text(),
         cert_serial_no=simulated.MERCHANT_SERIAL,
         apiv3_key=simulated.APIV3_KEY,
-        appid=simulated.APPID,
+        appid=APPID,
         notify_url="http://127.0.0.1:9/payments/wechatpay/notify",
         logger=logging.getLogger("independent"),
         public_key=(keys.folder / "verify" / f"{simulated.PUBLIC_KEY_ID}.pem").read_text(),
@@ -208,7 +209,7 @@ def test_an_independent_client_pays_queries_and_closes(
     )
     assert status == 200
     assert json.loads(body)["code_url"].startswith("weixin://")
-    simulator.pay("INDEP000000001", "o-independent")
+    simulator.orders.pay("INDEP000000001", "o-independent")
     status, body = client.query(out_trade_no="INDEP000000001")
     assert (status, json.loads(body)["trade_state"]) == (200, "SUCCESS")
     client.pay(description="测试", out_trade_no="INDEP000000002", amount={"total": 100})
@@ -220,7 +221,7 @@ def test_an_independent_client_pays_queries_and_closes(
 def _callback_is_understood(client: Any, simulator: Simulator) -> bool:
     paid = simulator.journal.order("INDEP000000001")
     number = simulator.courier.add(
-        "X", "http://127.0.0.1:9/", simulator.transaction(paid), "TRANSACTION.SUCCESS"
+        "X", "http://127.0.0.1:9/", simulator.orders.transaction(paid), "TRANSACTION.SUCCESS"
     )
     (row,) = simulator.journal.run("SELECT body FROM notices WHERE id = ?", number)
     raw = row["body"]

@@ -13,7 +13,7 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -28,30 +28,21 @@ from fundraising import clock
 from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators import base, safety
 from fundraising.payments.simulators.journal import Journal
-from fundraising.payments.simulators.wechatpay_money import Money, add_routes
+from fundraising.payments.simulators.wechatpay_bills import Bills
 from fundraising.payments.simulators.wechatpay_notices import Courier, Policy
+from fundraising.payments.simulators.wechatpay_orders import APPID, MCHID, Orders, Refused
+from fundraising.payments.simulators.wechatpay_refunds import Refunds
 
-APPID = "wxSIMULATOR000001"
-MCHID = "SIMULATOR01"
 MERCHANT_SERIAL = "SIMULATORMERCHANT01"
 PLATFORM_SERIAL = "SIMULATORPLATFORM01"
 PUBLIC_KEY_ID = "PUB_KEY_ID_SIMULATOR01"
 APIV3_KEY = "SIMULATOR-APIV3-KEY-32-BYTES-000"
 APP_SECRET = "simulator-app-secret"  # noqa: S105  of the simulator only
-NUMBER = re.compile(r"[0-9A-Za-z_\-|*]{6,32}")
 SIGNED = re.compile(
     r'WECHATPAY2-SHA256-RSA2048 mchid="(.+?)",nonce_str="(.+?)",signature="(.+?)",'
     r'timestamp="([0-9]+)",serial_no="(.+?)"'
 )
 DAYS = 3650
-
-
-class Refused(Exception):
-    """An error as the protocol answers it."""
-
-    def __init__(self, status: int, code: str, message: str = "") -> None:
-        super().__init__(code)
-        self.status, self.code, self.message = status, code, message or code
 
 
 class Keys:
@@ -91,7 +82,7 @@ def _certificate(key: RSAPrivateKey) -> bytes:
 
 
 class Simulator(base.Simulator):
-    """The provider: orders, payments, notices."""
+    """The provider: its keys, and how it signs and checks."""
 
     journal: Journal
     courier: Courier
@@ -107,7 +98,9 @@ class Simulator(base.Simulator):
             {PLATFORM_SERIAL: self.keys.platform, PUBLIC_KEY_ID: self.keys.public},
             self.keys.forger,
         )
-        self.money = Money(self.journal, self.courier, Refused, APPID, MCHID)
+        self.orders = Orders(self.journal, self.courier, base_url)
+        self.refunds = Refunds(self.journal, self.courier)
+        self.bills = Bills(self.journal, self.courier, base_url)
         self.write_settings(folder)
 
     def write_settings(self, folder: Path) -> None:
@@ -170,124 +163,22 @@ class Simulator(base.Simulator):
         )
         return response
 
-    def open(self, product: str) -> dict[str, Any]:
-        """Open an order; the same number again must carry the same values."""
-        body = signing.read_json(request.get_data())
-        self._check_order(product, body)
-        number = body["out_trade_no"]
-        known = self.journal.order(number)
-        if known is not None:
-            if json.loads(known["body"]) != body or known["product"] != product:
-                raise Refused(400, "INVALID_REQUEST", "请求重入时，参数与首次请求时不一致")
-            if known["state"] != "NOTPAY":
-                code = "ORDER_PAID" if known["state"] == "SUCCESS" else "ORDER_CLOSED"
-                raise Refused(400, code)
-            return self._instruction(product, known["code"])
-        code = secrets.token_urlsafe(12)
-        self.journal.run(
-            "INSERT INTO orders (out_trade_no, body, product, code, state, total, created) "
-            "VALUES (?, ?, ?, ?, 'NOTPAY', ?, ?)",
-            number,
-            json.dumps(body, ensure_ascii=False),
-            product,
-            code,
-            body["amount"]["total"],
-            clock.now().timestamp(),
-        )
-        return self._instruction(product, code)
-
-    def _check_order(self, product: str, body: dict[str, Any]) -> None:
-        if (body.get("appid"), body.get("mchid")) != (APPID, MCHID):
-            raise Refused(400, "APPID_MCHID_NOT_MATCH")
-        number, amount = body.get("out_trade_no", ""), body.get("amount", {})
-        if not isinstance(number, str) or not NUMBER.fullmatch(number):
-            raise Refused(400, "PARAM_ERROR", "out_trade_no")
-        total = amount.get("total")
-        if type(total) is not int or total < 1 or amount.get("currency", "CNY") != "CNY":
-            raise Refused(400, "PARAM_ERROR", "amount")
-        url = urlsplit(body.get("notify_url", ""))
-        if url.scheme not in ("http", "https") or url.query or not body.get("description"):
-            raise Refused(400, "PARAM_ERROR", "notify_url or description")
-        if product == "jsapi" and not body.get("payer", {}).get("openid"):
-            raise Refused(400, "PARAM_ERROR", "payer.openid")
-        if product == "h5" and not body.get("scene_info", {}).get("payer_client_ip"):
-            raise Refused(400, "PARAM_ERROR", "scene_info")
-
-    def _instruction(self, product: str, code: str) -> dict[str, Any]:
-        if product == "native":
-            return {"code_url": f"weixin://wxpay/bizpayurl?pr={code}"}
-        if product == "jsapi":
-            return {"prepay_id": f"wx{code}"}
-        return {"h5_url": f"{self.base_url}/cashier/{code}?from=h5"}
-
-    def transaction(self, order: Any) -> dict[str, Any]:
-        """Return an order as a query or notice tells it."""
-        body: dict[str, Any] = {
-            "appid": APPID,
-            "mchid": MCHID,
-            "out_trade_no": order["out_trade_no"],
-            "trade_state": self._state(order),
-            "trade_state_desc": order["state"],
-        }
-        if order["state"] == "SUCCESS":
-            body |= {
-                "transaction_id": order["transaction_id"],
-                "trade_type": {"native": "NATIVE", "jsapi": "JSAPI", "h5": "MWEB"}[
-                    order["product"]
-                ],
-                "bank_type": "OTHERS",
-                "success_time": order["success_time"],
-                "payer": {"openid": order["openid"]},
-                "amount": {
-                    "total": order["total"],
-                    "payer_total": order["total"],
-                    "currency": "CNY",
-                    "payer_currency": "CNY",
-                },
-            }
-        return body
-
-    def _state(self, order: Any) -> str:
-        """Any refund, also of a part, makes the order's state REFUND."""
-        query = "SELECT 1 FROM refunds WHERE out_trade_no = ? AND status <> 'CLOSED' LIMIT 1"
-        is_refunded = self.journal.run(query, order["out_trade_no"])
-        return "REFUND" if is_refunded else str(order["state"])
-
-    def pay(self, code: str, openid: str, total: int | None = None) -> bool:
-        """Let somebody pay; returns whether money moved. A wrong ``total`` is for tests of mismatch."""
-        with self.journal.lock:
-            order = self.journal.by_code(code)
-            if order is None or order["state"] != "NOTPAY":
-                return False
-            self.journal.run(
-                "UPDATE orders SET state = 'SUCCESS', transaction_id = ?, openid = ?, success_time = ?, "
-                "total = ? WHERE out_trade_no = ?",
-                f"4200{secrets.randbelow(10**24):024d}",
-                openid,
-                clock.now().astimezone(clock.SHANGHAI).isoformat(timespec="seconds"),
-                total or order["total"],
-                order["out_trade_no"],
-            )
-            paid = self.journal.order(order["out_trade_no"])
-        assert paid is not None
-        url = json.loads(paid["body"])["notify_url"]
-        self.courier.add(paid["out_trade_no"], url, self.transaction(paid), "TRANSACTION.SUCCESS")
-        return True
-
 
 def create(folder: Path, base_url: str) -> tuple[Flask, Simulator]:
     """Build the simulator's web application."""
     simulator = Simulator(folder, base_url)
     app = base.application(simulator)
-    _protocol(app, simulator)
-    add_routes(app, simulator.money, simulator.answer, base_url)
+    _guard(app, simulator)
+    _orders(app, simulator)
+    _refunds(app, simulator)
+    _bills(app, simulator)
     _cashier(app, simulator)
     _control(app, simulator)
 
     return app, simulator
 
 
-def _protocol(app: Flask, simulator: Simulator) -> None:
+def _guard(app: Flask, simulator: Simulator) -> None:
     @app.errorhandler(Refused)
     def refused(error: Refused) -> Response:
         return simulator.answer(error.status, {"code": error.code, "message": error.message})
@@ -303,39 +194,82 @@ def _protocol(app: Flask, simulator: Simulator) -> None:
         simulator.check_request()
         return None
 
+
+def _orders(app: Flask, simulator: Simulator) -> None:
+    orders, policy = simulator.orders, simulator.courier.policy
+
     @app.post("/v3/pay/transactions/<any(native, jsapi, h5):product>")
     def opened(product: str) -> Response:
-        body = simulator.open(product)
-        if simulator.courier.policy.fail_api == "timeout_after_commit":
+        body = orders.open(product, signing.read_json(request.get_data()))
+        if policy.fail_api == "timeout_after_commit":
             return Response("late", 504)
         return simulator.answer(200, body)
 
     @app.get("/v3/pay/transactions/out-trade-no/<number>")
     def queried(number: str) -> Response:
-        order = simulator.journal.order(number)
-        if order is None:
-            raise Refused(404, "ORDER_NOT_EXIST")
-        return simulator.answer(200, simulator.transaction(order))
+        return simulator.answer(200, orders.transaction(orders.known(number)))
 
     @app.get("/v3/pay/transactions/id/<number>")
     def queried_by_id(number: str) -> Response:
-        rows = simulator.journal.run("SELECT * FROM orders WHERE transaction_id = ?", number)
-        if not rows:
-            raise Refused(404, "ORDER_NOT_EXIST")
-        return simulator.answer(200, simulator.transaction(rows[0]))
+        return simulator.answer(200, orders.transaction(orders.known_by_id(number)))
 
     @app.post("/v3/pay/transactions/out-trade-no/<number>/close")
     def closed(number: str) -> Response:
-        with simulator.journal.lock:
-            order = simulator.journal.order(number)
-            if order is None:
-                raise Refused(404, "ORDER_NOT_EXIST")
-            if order["state"] == "SUCCESS":
-                raise Refused(400, "ORDER_PAID")
-            simulator.journal.run(
-                "UPDATE orders SET state = 'CLOSED' WHERE out_trade_no = ?", number
-            )
+        orders.close(number)
         return simulator.answer(204, None)
+
+
+def _refunds(app: Flask, simulator: Simulator) -> None:
+    refunds, policy = simulator.refunds, simulator.courier.policy
+
+    @app.post("/v3/refund/domestic/refunds")
+    def refunded() -> Response:
+        told = refunds.refund(signing.read_json(request.get_data()))
+        if policy.fail_api == "timeout_after_commit":
+            return Response("late", 504)
+        return simulator.answer(200, told)
+
+    @app.get("/v3/refund/domestic/refunds/<number>")
+    def refund_asked(number: str) -> Response:
+        return simulator.answer(200, refunds.known(number))
+
+    @app.post("/_ctl/refund")
+    def console() -> ResponseReturnValue:
+        return refunds.console(request.get_json())
+
+    @app.post("/_ctl/finish_refund")
+    def finish() -> ResponseReturnValue:
+        asked = request.get_json()
+        refunds.finish(asked["number"], asked["status"])
+        return {"finished": True}
+
+
+def _bills(app: Flask, simulator: Simulator) -> None:
+    bills = simulator.bills
+
+    @app.get("/v3/bill/tradebill")
+    def trade() -> Response:
+        return simulator.answer(200, bills.announce(request.args["bill_date"], "trade"))
+
+    @app.get("/v3/bill/fundflowbill")
+    def flow() -> Response:
+        return simulator.answer(200, bills.announce(request.args["bill_date"], "flow"))
+
+    @app.get("/v3/billdownload/file")
+    def download() -> ResponseReturnValue:
+        packed = bills.files.get(request.args.get("token", ""))
+        if packed is None:
+            return Response("", 403)
+        return Response(packed, 200, mimetype="application/octet-stream")
+
+    @app.post("/_ctl/payout")
+    def pay_out() -> ResponseReturnValue:
+        return {"amount_fen": bills.payout()}
+
+    @app.post("/_ctl/bill_creating")
+    def creating() -> ResponseReturnValue:
+        bills.creating = int(request.get_json()["times"])
+        return {"times": bills.creating}
 
 
 def _cashier(app: Flask, simulator: Simulator) -> None:
@@ -370,7 +304,7 @@ def _cashier(app: Flask, simulator: Simulator) -> None:
         back = request.values.get("return") or request.values.get("redirect_url") or ""
         if request.method == "POST":
             payer = request.cookies.get("payer") or f"o{secrets.token_hex(13)}"
-            simulator.pay(code, payer)
+            simulator.orders.pay(code, payer)
             return redirect(back or f"/cashier/{code}", 303)
         body = json.loads(order["body"])
         return render_template("cashier.html", order=order, body=body, back=back)
@@ -381,7 +315,7 @@ def _control(app: Flask, simulator: Simulator) -> None:
     def pay() -> ResponseReturnValue:
         asked = request.get_json()
         openid = asked.get("openid") or f"o{secrets.token_hex(13)}"
-        is_paid = simulator.pay(asked["order"], openid, asked.get("total"))
+        is_paid = simulator.orders.pay(asked["order"], openid, asked.get("total"))
         return {"paid": is_paid}
 
 
