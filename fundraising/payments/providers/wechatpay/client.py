@@ -13,7 +13,6 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from fundraising import clock
-from fundraising.money import Money, MoneyError
 from fundraising.payments.providers.base import (
     BillBroken,
     BillKind,
@@ -22,13 +21,10 @@ from fundraising.payments.providers.base import (
     CloseResult,
     Envelope,
     Fact,
-    FactKind,
     FactSource,
     Instruction,
     OrderRequest,
     OrderState,
-    PayKind,
-    Product,
     ProviderRejected,
     ProviderUnavailable,
     QueryResult,
@@ -39,31 +35,19 @@ from fundraising.payments.providers.base import (
     Reply,
     Unparsable,
 )
-from fundraising.payments.providers.wechatpay import bills, refunds, signing
+from fundraising.payments.providers.wechatpay import bills, refunds, signing, transactions
 
-PATHS = {
-    Product.WECHATPAY_NATIVE: ("/v3/pay/transactions/native", "code_url", PayKind.QR),
-    Product.WECHATPAY_JSAPI: ("/v3/pay/transactions/jsapi", "prepay_id", PayKind.JSAPI),
-    Product.WECHATPAY_H5: ("/v3/pay/transactions/h5", "h5_url", PayKind.REDIRECT),
-}
 EVENT_KINDS = {
     "TRANSACTION.SUCCESS": "transaction",
     "REFUND.SUCCESS": "refund",
     "REFUND.ABNORMAL": "refund",
     "REFUND.CLOSED": "refund",
 }
-STATES = {
-    "SUCCESS": OrderState.PAID,
-    "REFUND": OrderState.PAID,
-    "CLOSED": OrderState.CLOSED,
-    "REVOKED": OrderState.CLOSED,
-}
 BILL_PATHS = {
     BillKind.TRADE: "/v3/bill/tradebill?bill_date={day}&bill_type=ALL&tar_type=GZIP",
     BillKind.FUND_FLOW: "/v3/bill/fundflowbill?bill_date={day}&account_type=BASIC&tar_type=GZIP",
 }
 MAX_ANSWER = 256 * 1024
-DESCRIPTION_LENGTH = 40
 NO_CONTENT = 204
 
 
@@ -100,33 +84,12 @@ class WechatPay:
             ProviderUnavailable: the outcome is unknown; ask again with the same values.
             ProviderRejected: refused, for certain.
         """
-        path, key, kind = PATHS[order.product]
-        answer = self._call("POST", path, self._order_body(order))
+        path, key, kind = transactions.PATHS[order.product]
+        answer = self._call("POST", path, transactions.body(order, self.account, self.appid))
         value = answer.get(key)
         if not isinstance(value, str) or not value:
             raise ProviderUnavailable("no instruction in the answer")
         return Instruction(kind, value)
-
-    def _order_body(self, order: OrderRequest) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "appid": self.appid,
-            "mchid": self.account,
-            "description": order.description[:DESCRIPTION_LENGTH],
-            "out_trade_no": order.merchant_ref,
-            "time_expire": order.expires_at.astimezone(clock.SHANGHAI).isoformat(
-                timespec="seconds"
-            ),
-            "notify_url": order.notify_url,
-            "amount": {"total": order.amount.minor, "currency": order.amount.currency},
-        }
-        if order.product is Product.WECHATPAY_JSAPI:
-            body["payer"] = {"openid": order.payer_openid}
-        if order.product is Product.WECHATPAY_H5:
-            body["scene_info"] = {
-                "payer_client_ip": order.client_ip or "127.0.0.1",
-                "h5_info": {"type": "Wap"},
-            }
-        return body
 
     def query(self, merchant_ref: str) -> QueryResult:
         """Ask about an order by our number. Raises ProviderUnavailable when the outcome is unknown."""
@@ -137,11 +100,13 @@ class WechatPay:
             if refused.code in ("ORDER_NOT_EXIST", "RESOURCE_NOT_EXISTS"):
                 return QueryResult(OrderState.NOT_EXIST)
             raise ProviderUnavailable(refused.code) from refused
-        state = STATES.get(str(answer.get("trade_state")), OrderState.NOTPAY)
+        state = transactions.STATES.get(str(answer.get("trade_state")), OrderState.NOTPAY)
         if state is not OrderState.PAID:
             return QueryResult(state)
         try:
-            return QueryResult(state, [self._paid(answer, FactSource.QUERY)])
+            return QueryResult(
+                state, [transactions.paid(answer, self.account, self.appid, FactSource.QUERY)]
+            )
         except Unparsable as bad:
             raise ProviderUnavailable("an answer that makes no sense") from bad
 
@@ -239,34 +204,12 @@ class WechatPay:
         if plain.get("mchid") != self.account:
             raise Unparsable("another merchant")
         if expected == "refund":
-            told = _instant(body.get("create_time")) if body.get("create_time") else clock.now()
-            return refunds.result(plain, self.account, FactSource.NOTICE, told).facts
+            told = body.get("create_time")
+            at = transactions.instant(told) if told else clock.now()
+            return refunds.result(plain, self.account, FactSource.NOTICE, at).facts
         if plain.get("trade_state") != "SUCCESS":
             raise Unparsable("a success that is none")
-        return [self._paid(plain, FactSource.NOTICE)]
-
-    def _paid(self, plain: Mapping[str, Any], source: FactSource) -> Fact:
-        """Read a transaction. ``amount.total`` is the order's amount, coupons included."""
-        if plain.get("appid") != self.appid or plain.get("mchid") != self.account:
-            raise Unparsable("another app or merchant")
-        try:
-            amount = plain["amount"]
-            total, currency = amount["total"], amount.get("currency", "CNY")
-            if type(total) is not int or total <= 0:
-                raise Unparsable("amount")
-            return Fact(
-                provider=self.name,
-                account=self.account,
-                kind=FactKind.PAID,
-                fact_ref=refunds.text(plain["transaction_id"]),
-                merchant_ref=refunds.text(plain["out_trade_no"]),
-                amount=Money(total, currency),
-                occurred_at=_instant(plain["success_time"]),
-                source=source,
-                payer=(plain.get("payer") or {}).get("openid"),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, MoneyError) as bad:
-            raise Unparsable("transaction") from bad
+        return [transactions.paid(plain, self.account, self.appid, FactSource.NOTICE)]
 
     def reply(self, status: int) -> Reply:
         """Answer 204 for kept; else a failure in the form the documentation asks for."""
@@ -411,10 +354,3 @@ class WechatPay:
         ):
             raise ProviderUnavailable(code or f"status {answer.status_code}")
         raise ProviderRejected(code, str(body.get("message", "")))
-
-
-def _instant(value: Any) -> datetime:
-    instant = datetime.fromisoformat(value)
-    if instant.tzinfo is None:
-        raise Unparsable("a time without its zone")
-    return instant
