@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     page_cache_seconds: float = Field(
         default=1.0, description="How long a public page may be shown again; 0 draws it each time."
     )
+    web_threads: int = Field(
+        default=8, ge=1, description="Requests each web process works on at once."
+    )
     order_minutes: int = Field(default=30, description="Minutes until an unpaid order expires.")
     monthly_giving: bool = Field(
         default=True,

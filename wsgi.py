@@ -1,4 +1,4 @@
-"""The WSGI application that a production server serves: ``granian --interface wsgi wsgi:app``."""
+"""The site as a WSGI application; ``rsgi.py`` puts the front before it that takes slow senders away."""
 
 import config
 from fundraising import logs

@@ -85,7 +85,8 @@ def create_app(settings: Settings) -> Flask:
     # last: what a macro calls is looked up once, when the macros are made
     app.jinja_env.globals["ui"] = app.jinja_env.get_template("macros/ui.html").module
     if settings.page_cache_seconds:
-        app.wsgi_app = KeptPages(app.wsgi_app, is_alike, settings.page_cache_seconds)  # type: ignore[method-assign, assignment]
+        kept = KeptPages(app.wsgi_app, is_alike, settings.page_cache_seconds)
+        app.extensions["kept_pages"], app.wsgi_app = kept, kept  # type: ignore[method-assign, assignment]
     for name in CHECKS:
         import_module(f"fundraising.{name}")
     return app

@@ -52,6 +52,13 @@ class PageCache:
             self.drawing.add(key)
             return None
 
+    def peek(self, key: Key, now: float, seconds: float) -> Page | None:
+        """Return a page that may be shown, and draw nothing otherwise."""
+        with self.lock:
+            page = self.pages.get(key)
+            is_good = page is not None and (now - page.drawn_at < seconds or key in self.drawing)
+            return page if is_good else None
+
     def keep(self, key: Key, page: Page | None) -> None:
         """Keep a drawn page, or note that there is none to keep."""
         with self.lock:
@@ -76,19 +83,24 @@ class KeptPages:
         self.cache = PageCache()
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        path: str = environ.get("PATH_INFO", "")
-        if (
-            environ["REQUEST_METHOD"] != "GET"
-            or environ.get("QUERY_STRING")
-            or not self.is_alike(path)
-        ):
+        key = self._key(environ)
+        if key is None:
             return self.inner(environ, start)
-        key = _key(environ, path)
         page = self.cache.find(key, time.monotonic(), self.seconds)
         if page is not None:
             start("200 OK", page.headers)
             return [page.body]
         return self._draw(key, environ, start)
+
+    def peek(self, environ: "WSGIEnvironment") -> Page | None:
+        """Return the kept page that answers a request, None where it has to be drawn. Never waits."""
+        key = self._key(environ)
+        return key and self.cache.peek(key, time.monotonic(), self.seconds)
+
+    def _key(self, environ: "WSGIEnvironment") -> Key | None:
+        path: str = environ.get("PATH_INFO", "")
+        is_plain = environ["REQUEST_METHOD"] == "GET" and not environ.get("QUERY_STRING")
+        return _key(environ, path) if is_plain and self.is_alike(path) else None
 
     def _draw(
         self, key: Key, environ: "WSGIEnvironment", start: "StartResponse"

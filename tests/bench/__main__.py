@@ -42,7 +42,7 @@ def main(asked: Sequence[str]) -> None:
 
 def measure(site: Site, figures: Figures, parts: set[str]) -> None:
     """Measure in an order in which each finds what it needs: first a young campaign, then a large one."""
-    port, bare_port = site.web(), site.web("tests.bench.bare:app")
+    port, bare_port = site.web(), site.bare()
     with transaction():
         campaign = Make(db.session()).campaign()
     if "accept" in parts:

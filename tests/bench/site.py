@@ -17,6 +17,7 @@ from fundraising import schema
 from fundraising.app import create_app
 from local import processes
 from local.postgres import DATABASE, OWNER, Postgres
+from local.stack import WEB_SERVER, WEB_WORKERS
 from local.valkey import Valkey
 from tests import wechat
 
@@ -91,13 +92,18 @@ class Site:
         self.children.append(child)
         return child
 
-    def web(self, target: str = "wsgi:app") -> int:
-        """Serve an application as production does and return its port."""
+    def web(self) -> int:
+        """Serve the site as production does and return its port."""
+        return self._serve(*WEB_SERVER, target="rsgi:app")
+
+    def bare(self) -> int:
+        """Serve the bare references by the same server, in its quickest way for them."""
+        words = ("--interface", "wsgi", "--workers", str(WEB_WORKERS), "--blocking-threads", "4")
+        return self._serve("granian", *words, "--no-ws", target="tests.bench.bare:app")
+
+    def _serve(self, *words: str, target: str) -> int:
         port = processes.free_port()
-        self.spawn(
-            "granian", "--interface", "wsgi", "--port", str(port), "--workers", "2",
-            "--blocking-threads", "4", "--no-ws", "--log-level", "error", target,
-        )  # fmt: skip
+        self.spawn(*words, "--port", str(port), "--log-level", "error", target)
         processes.wait_for(lambda: processes.answers("127.0.0.1", port), 30)
         time.sleep(2)
         return port
