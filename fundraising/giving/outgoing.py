@@ -24,7 +24,7 @@ from fundraising.ledger.service import Line, NewEntry, credit, debit
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
 from fundraising.payments import facts, refunds, reviews, service
-from fundraising.payments.facts import Kept
+from fundraising.payments.facts import LEAVING, Kept
 from fundraising.payments.models import Attempt, RefundOrigin, ReviewKind
 from fundraising.payments.providers.base import Fact, FactKind, FactSource
 from fundraising.references import uuid7
@@ -36,7 +36,6 @@ ORIGINS = {
     "suspense": RefundOrigin.SUSPENSE,
 }
 HELD_IN = {RefundOrigin.UNAPPLIED: chart.UNAPPLIED, RefundOrigin.SUSPENSE: chart.SUSPENSE}
-LEAVING = (FactKind.REFUNDED, FactKind.DISPUTED)
 MOVING = (FactKind.PAID, *LEAVING, FactKind.RETURNED)
 
 
@@ -54,13 +53,14 @@ def apply(told: Sequence[Fact], found: Orders) -> tuple[list[str], list[Fact]]:
     """Apply facts about money going back; return how each ended, and those that came too early.
 
     A fact about a payment we have not seen paid is put back, and the provider is asked about the payment.
+    A set is applied as it happened: a dispute that was won leaves room for the refund after it.
     """
     paid = facts.paid_outcomes(
         [order.attempt_id for fact in told if (order := found.of(fact)) is not None]
     )
     outcomes: list[str] = []
     parked: list[Fact] = []
-    for fact in sorted(told, key=lambda fact: ORDER[fact.kind]):
+    for fact in sorted(told, key=lambda fact: (fact.occurred_at, ORDER[fact.kind])):
         order = found.of(fact)
         if order is None:
             outcomes += keep_strays([fact])
@@ -108,9 +108,9 @@ def _seen(back: _Back) -> str:
 def _left(back: _Back) -> str:
     """Book money that left: from the gift's fund, or from where a payment nobody could place was held."""
     attempt = refunds.lock_attempt(back.order.attempt_id)
-    excess = back.fact.amount.minor - (attempt.paid_fen - attempt.refunded_fen)
-    refund = refunds.settle(back.fact.fact_ref, attempt, back.fact, back.origin)
-    if excess > 0:
+    gone_fen = facts.gone_fen(attempt.id) + back.fact.amount.minor
+    refund = refunds.settle(back.fact.fact_ref, attempt, back.fact, back.origin, gone_fen)
+    if gone_fen > attempt.paid_fen:
         return _too_much(back)
     outcome = "refunded"
     if back.origin is RefundOrigin.GIFT:
@@ -169,21 +169,32 @@ def _stuck(back: _Back) -> str:
 
 
 def _returned(back: _Back) -> str:
-    """Book money that came back: a new lot of the gift's fund under its own name."""
+    """Book money that came back: a new lot of the gift's fund under its own name.
+
+    What exceeded the payment when it left was taken from suspense, and goes back there.
+    """
     attempt: Attempt = refunds.lock_attempt(back.order.attempt_id)
-    refunds.returned(back.fact.fact_ref, attempt, back.fact.amount)
+    left_as = facts.outcome_of_leaving(attempt.id, back.fact.fact_ref)
+    gone_fen = facts.gone_fen(attempt.id) - back.fact.amount.minor
+    refunds.returned(back.fact.fact_ref, attempt, gone_fen)
     _keep(back, "returned")
-    is_gift = back.origin is RefundOrigin.GIFT
-    account = chart.income(back.order.fund_kind) if is_gift else HELD_IN[back.origin]
-    fund_id = back.order.fund_id if is_gift else None
-    entry_id = _post(back.id, back.fact, account, EntryKind.MONEY_RETURNED, fund_id)
-    if is_gift:
-        funds.add_lots(
-            back.order.fund_id, [NewLot(LotSource.RETURNED, back.id, back.fact.amount, entry_id)]
-        )
-        _change_gift(back.order.gift_id, -back.fact.amount.minor)
+    if left_as == "excess":
+        _post(back.id, back.fact, chart.SUSPENSE, EntryKind.MONEY_RETURNED)
+    elif back.origin is RefundOrigin.GIFT:
+        _return_to_gift(back)
+    else:
+        _post(back.id, back.fact, HELD_IN[back.origin], EntryKind.MONEY_RETURNED)
     _review(back, ReviewKind.MONEY_RETURNED)
     return "returned"
+
+
+def _return_to_gift(back: _Back) -> None:
+    fund_id = back.order.fund_id
+    income = chart.income(back.order.fund_kind)
+    entry_id = _post(back.id, back.fact, income, EntryKind.MONEY_RETURNED, fund_id)
+    lot = NewLot(LotSource.RETURNED, back.id, back.fact.amount, entry_id)
+    funds.add_lots(fund_id, [lot])
+    _change_gift(back.order.gift_id, -back.fact.amount.minor)
 
 
 VERBS: dict[FactKind, Callable[[_Back], str]] = {

@@ -11,6 +11,7 @@ from fundraising.database import db
 from fundraising.payments.providers.base import Fact, FactKind
 
 FactKey = tuple[str, str, FactKind, str]
+LEAVING = (FactKind.REFUNDED, FactKind.DISPUTED)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,29 @@ def paid_outcomes(attempt_ids: Sequence[UUID]) -> dict[UUID, str]:
         {"ids": list(attempt_ids)},
     )
     return {row.attempt_id: row.outcome for row in rows}
+
+
+def outcome_of_leaving(attempt_id: UUID, fact_ref: str) -> str | None:
+    """Return what became of the refund or dispute of that number; None when it is unknown."""
+    query = text(
+        "SELECT outcome FROM payment_fact "
+        "WHERE attempt_id = :attempt AND kind = ANY(:kinds) AND fact_ref = :ref LIMIT 1"
+    )
+    asked = {"attempt": attempt_id, "kinds": [*LEAVING], "ref": fact_ref}
+    outcome: str | None = db.session.execute(query, asked).scalar()
+    return outcome
+
+
+def gone_fen(attempt_id: UUID) -> int:
+    """Return how many fen of a payment have left less what came back, in whatever order we were told."""
+    query = text(
+        """
+        SELECT coalesce(sum(CASE WHEN kind = 'returned' THEN -amount_fen ELSE amount_fen END), 0)
+        FROM payment_fact WHERE attempt_id = :attempt AND kind = ANY(:kinds)
+        """
+    )
+    asked = {"attempt": attempt_id, "kinds": [*LEAVING, FactKind.RETURNED]}
+    return int(db.session.execute(query, asked).scalar_one())
 
 
 def reclassify(fact_id: UUID, outcome: str) -> None:

@@ -136,11 +136,14 @@ def _release(attempt: Attempt, refund: Refund, state: RefundStage) -> None:
 # ---------------------------------------------------------------------- what the provider says
 
 
-def settle(refund_no: str, attempt: Attempt, fact: Fact, origin: RefundOrigin) -> Refund:
+def settle(
+    refund_no: str, attempt: Attempt, fact: Fact, origin: RefundOrigin, gone_fen: int
+) -> Refund:
     """Note that money went back, in the caller's transaction with the attempt locked.
 
     A refund nobody here asked for is written down as external. It may take what was set aside for ours:
-    the provider will then refuse those. What exceeds the payment is not counted on it.
+    the provider will then refuse those. ``gone_fen`` is all that has left of the payment with this fact;
+    what exceeds the payment is not counted on it.
     """
     refund = find(refund_no)
     if refund is None:
@@ -156,7 +159,7 @@ def settle(refund_no: str, attempt: Attempt, fact: Fact, origin: RefundOrigin) -
         db.session.add(refund)
     if not refund.is_external and refund.finished_at is None:
         attempt.refund_reserved_fen = max(0, attempt.refund_reserved_fen - refund.amount_fen)
-    attempt.refunded_fen = min(attempt.paid_fen, attempt.refunded_fen + fact.amount.minor)
+    attempt.refunded_fen = max(0, min(attempt.paid_fen, gone_fen))
     left = attempt.paid_fen - attempt.refunded_fen
     attempt.refund_reserved_fen = min(attempt.refund_reserved_fen, left)  # the provider was first
     refund.amount_fen = fact.amount.minor
@@ -178,9 +181,9 @@ def fail(refund_no: str, attempt: Attempt) -> Refund | None:
     return refund
 
 
-def returned(refund_no: str, attempt: Attempt, amount: Money) -> None:
-    """Note that money of a finished refund came back to us."""
-    attempt.refunded_fen -= min(amount.minor, attempt.refunded_fen)
+def returned(refund_no: str, attempt: Attempt, gone_fen: int) -> None:
+    """Note that money of a finished refund came back: ``gone_fen`` of the payment is still away."""
+    attempt.refunded_fen = max(0, min(attempt.paid_fen, gone_fen))
     refund = find(refund_no)
     if refund is not None:
         refund.state = RefundStage.FAILED

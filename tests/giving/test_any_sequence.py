@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -220,6 +220,8 @@ class World:
 
 
 @given(steps=st.lists(step, min_size=3, max_size=30))
+@example([("dispute", 0), ("win", 0), ("ask_refund", 1)])
+@example([("dispute", 0), ("win", 0), ("dispute", 0)])
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

@@ -146,6 +146,19 @@ def test_more_than_came_is_booked_to_suspense_and_crashes_nothing(gift: Gift) ->
     all_hold()
 
 
+def test_what_exceeded_the_payment_goes_back_to_where_it_was_taken_from(gift: Gift) -> None:
+    settlement.apply_facts([back(gift, 1, "R1")])
+    settlement.apply_facts([back(gift, 1000, "dp_1", kind=FactKind.DISPUTED)])
+    assert ledger.balance(chart.SUSPENSE) == Money(1000)
+
+    settlement.apply_facts([back(gift, 1000, "dp_1", kind=FactKind.RETURNED)])
+
+    assert ledger.balance(chart.SUSPENSE) == Money(0)
+    assert attempt_of(gift).refunded_fen == 1
+    assert db.session.get(Gift, gift.id, populate_existing=True).refunded_fen == 1  # type: ignore[union-attr]
+    all_hold()
+
+
 def test_spent_fen_are_taken_over_by_another_lot(
     gift: Gift, start: Start, make: Make, campaign: Campaign
 ) -> None:
