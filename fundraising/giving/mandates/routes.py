@@ -183,14 +183,15 @@ def find() -> ResponseReturnValue:
 def _page(mandate: Mandate, form: ChangeForm, status: int = 200) -> ResponseReturnValue:
     campaign = campaigns.get_by_id(mandate.campaign_id)
     months = queries.months(mandate.id)
+    waiting = [m for m in months if m.period.is_open and not m.is_paid]
     page = render_template(
         "monthly/show.html",
         mandate=mandate,
         campaign=campaign,
         demo=campaign.is_demo,
         months=months,
-        waiting=[m for m in months if m.period.is_open and not m.is_paid],
-        next_on=service.next_due(mandate),
+        waiting=waiting,
+        next_on=min([mandate.next_on, *(m.period.due_on for m in waiting)]),
         given_fen=sum(m.gift.kept_fen for m in months if m.gift and m.is_paid),
         words=words,
         form=form,
