@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from fundraising.accounts import service as accounts
 from fundraising.audit import queries as audit
@@ -34,7 +34,7 @@ class Step:
 def of(gift: Gift) -> list[Step]:
     """Return everything that happened to a gift's order, the first first."""
     attempts = payments.attempts_of(gift.id)
-    facts = _facts(attempts)
+    facts = _facts(gift, attempts)
     keys = [f"fact:{fact.id}" for fact in facts]
     keys.append(f"gift:{gift.channel}:{gift.external_ref}")
     booked = db.session.execute(select(JournalEntry).where(JournalEntry.key.in_(keys))).scalars()
@@ -48,8 +48,15 @@ def of(gift: Gift) -> list[Step]:
     return sorted(steps, key=lambda step: step.at)
 
 
-def _facts(attempts: list[Attempt]) -> list[ProviderFact]:
-    query = select(ProviderFact).where(ProviderFact.attempt_id.in_([a.id for a in attempts]))
+def _facts(gift: Gift, attempts: list[Attempt]) -> list[ProviderFact]:
+    """Return what was said about our payments, and about the gift under its number at a platform."""
+    ours = ProviderFact.attempt_id.in_([attempt.id for attempt in attempts])
+    theirs = and_(
+        ProviderFact.attempt_id.is_(None),
+        ProviderFact.provider == gift.channel,
+        ProviderFact.merchant_ref == gift.external_ref,
+    )
+    query = select(ProviderFact).where(or_(ours, theirs) if gift.external_ref else ours)
     return list(db.session.execute(query.order_by(ProviderFact.recorded_at)).scalars())
 
 

@@ -22,11 +22,11 @@ from fundraising.database import db, transaction
 from fundraising.errors import DomainError, Invalid, NotFound
 from fundraising.files import service as files
 from fundraising.files.errors import FileNotFound
-from fundraising.giving import booking, imports, people
+from fundraising.giving import booking, imports, people, platform_refunds
 from fundraising.giving.booking import WholeGift
 from fundraising.giving.errors import TextRefused
 from fundraising.giving.import_models import GiftImport, ImportState
-from fundraising.giving.imports import Plan, RefundState, Source
+from fundraising.giving.imports import Plan, PlannedRefund, RefundState, Source
 from fundraising.giving.models import Display
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
@@ -34,13 +34,12 @@ from fundraising.ledger.models import EntryKind
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
 from fundraising.outbox.service import Claimed
-from fundraising.payments import reviews
-from fundraising.payments.models import ReviewKind
 from fundraising.payments.platforms import queries as platforms
 from fundraising.payments.platforms.gift_files import ColumnsMissing, GiftRow
 from fundraising.payments.platforms.tables import UnreadableFile
 
 SET_SIZE = 2000
+REFUNDS_AT_ONCE = 100
 SMALL_BYTES = 256 * 1024
 """A file up to this size is done while the person waits (about 3,000 lines); a larger one by the worker."""
 BUDGET = timedelta(seconds=20)
@@ -223,8 +222,14 @@ def book(import_id: UUID, budget: timedelta | None = None) -> bool:
             return False
         with transaction():
             _book_set(import_id, planned.new[start : start + SET_SIZE])
+    told = [refund.row for refund in planned.refunds if refund.state is RefundState.OPEN]
+    for start in range(0, len(told), REFUNDS_AT_ONCE):
+        if deadline and monotonic() > deadline:
+            return False
+        with transaction():
+            platform_refunds.book(import_id, told[start : start + REFUNDS_AT_ONCE])
     with transaction():
-        _finish(import_id, planned)
+        _finish(import_id, source)
     return True
 
 
@@ -306,11 +311,16 @@ def _keep_figures(batch: GiftImport, planned: Plan) -> None:
         "fee_fen": planned.fee_fen if planned.has_fees else None,
         "days": [[day.day.isoformat(), day.count, day.amount_fen] for day in planned.days()],
         "errors": [error.kept() for error in planned.errors],
-        "refunds": [
-            [r.row.line, r.row.number, r.row.amount.minor, r.row.at.isoformat(), r.state]
-            for r in planned.refunds[:MAX_LISTED]
-        ],
+        "open_refunds": sum(r.state is RefundState.OPEN for r in planned.refunds),
+        "refunds": _listed(planned.refunds),
     }
+
+
+def _listed(refunds: Sequence[PlannedRefund]) -> list[list[Any]]:
+    return [
+        [r.row.line, r.row.number, r.row.amount.minor, r.row.at.isoformat(), r.state]
+        for r in refunds[:MAX_LISTED]
+    ]
 
 
 def _book_set(import_id: UUID, rows: Sequence[GiftRow]) -> None:
@@ -351,20 +361,14 @@ def _write_lines(import_id: UUID, kept: Sequence[tuple[WholeGift, GiftRow]]) -> 
     )
 
 
-def _finish(import_id: UUID, planned: Plan) -> None:
+def _finish(import_id: UUID, source: Source) -> None:
     batch = get(import_id, lock=True)
     if batch.state != ImportState.BOOKING:
         return
     batch.state, batch.finished_at = ImportState.DONE, clock.now()
-    for refund in planned.refunds:
-        if refund.state is RefundState.OPEN:
-            row = refund.row
-            reviews.open_review(
-                ReviewKind.PLATFORM_REFUND,
-                f"refund:{batch.platform}:{row.number}:{row.amount.minor}:{row.at.isoformat()}",
-                {"platform": batch.platform, "gift": row.number, "amount_fen": row.amount.minor,
-                 "import": str(batch.id), "line": row.line},
-            )  # fmt: skip
+    if source.file.refunds:
+        refunds = imports.refunds(source, imports.known_numbers(source))
+        batch.detail = {**batch.detail, "refunds": _listed(refunds), "open_refunds": 0}
     db.session.flush()
     campaign = campaigns.get_by_id(batch.campaign_id)
     audit.record(

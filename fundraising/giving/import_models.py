@@ -27,8 +27,8 @@ class ImportState(StrEnum):
 class GiftImport(Base):
     """A gift file of another platform.
 
-    ``amount_fen`` is what has been booked of it, ``settled_fen`` what a bank line has closed, ``detail``
-    what people look at: days, refused lines, refunds.
+    ``amount_fen`` is what has been booked of it, ``returned_fen`` what the platform gave back of its gifts,
+    ``settled_fen`` what bank lines have closed, ``detail`` what people look at: days, refused lines, refunds.
     """
 
     __tablename__ = "giving_import"
@@ -37,7 +37,8 @@ class GiftImport(Base):
             "state IN ('looking', 'unreadable', 'unmapped', 'refused', 'ready', 'booking', 'done')",
             name="state_known",
         ),
-        CheckConstraint("0 <= settled_fen AND settled_fen <= amount_fen", name="settled_within"),
+        CheckConstraint("settled_fen <= amount_fen", name="settled_within"),
+        CheckConstraint("returned_fen >= 0", name="returned_not_negative"),
         Index(
             "uq_giving_import_file",
             "campaign_id",
@@ -51,7 +52,7 @@ class GiftImport(Base):
             "ix_giving_import_waiting",
             "platform",
             "id",
-            postgresql_where=text("settled_fen < amount_fen"),
+            postgresql_where=text("amount_fen - returned_fen <> settled_fen"),
         ),
     )
 
@@ -74,6 +75,7 @@ class GiftImport(Base):
     fee_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     refund_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     settled_fen: Mapped[int] = mapped_column(BigInteger, default=0)
+    returned_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
     imported_by: Mapped[UUID | None]
     imported_at: Mapped[datetime] = mapped_column(default=clock.now)
@@ -82,8 +84,8 @@ class GiftImport(Base):
 
     @property
     def waiting_fen(self) -> int:
-        """What the platform has not paid out yet of what was booked."""
-        return self.amount_fen - self.settled_fen
+        """What the platform still owes of what was booked; below zero when it gave back what it had paid out."""
+        return self.amount_fen - self.returned_fen - self.settled_fen
 
 
 class ImportLine(Base):
@@ -118,11 +120,11 @@ class PlatformPayout(Base):
 
 
 class PayoutPart(Base):
-    """How much of one import a payout closed, gross, and the fee kept of it with its own entry."""
+    """How much of one import a payout closed, gross, and the fee kept of it; below zero: refunds set off."""
 
     __tablename__ = "giving_payout_part"
     __table_args__ = (
-        CheckConstraint("amount_fen > 0 AND fee_fen >= 0", name="amounts"),
+        CheckConstraint("amount_fen <> 0 AND fee_fen >= 0", name="amounts"),
         Index("ix_giving_payout_part_import", "import_id"),
     )
 

@@ -6,7 +6,7 @@ amount is an error that a person must look at before anything of the file is boo
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -18,6 +18,7 @@ from sqlalchemy import text
 from fundraising import clock
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
+from fundraising.giving import platform_refunds
 from fundraising.i18n import fen
 from fundraising.payments.platforms import gift_files
 from fundraising.payments.platforms.gift_files import GiftFile, GiftRow, RefundRow
@@ -115,7 +116,6 @@ class _Known:
 
     campaign_id: UUID
     amount_fen: int
-    refunded_fen: int
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def plan(campaign: Campaign, source: Source) -> Plan:
         new=new,
         known_count=len(file.rows) - len(new),
         unpaid_count=file.unpaid,
-        refunds=_refunds(file, known),
+        refunds=refunds(source, known.keys()),
         errors=sorted([*file.errors, *wrong], key=lambda error: error.line)[:MAX_LISTED],
         error_count=file.error_count + len(wrong),
         has_fees=file.has_fees,
@@ -171,35 +171,36 @@ def _difference(campaign: Campaign, row: GiftRow, known: _Known) -> RowError | N
     return None
 
 
-def _refunds(file: GiftFile, known: dict[str, _Known]) -> list[PlannedRefund]:
-    """Say of each refund whether the books hold the gift, here or with this very file."""
-    arriving = {row.number for row in file.rows}
-    told: dict[str, int] = defaultdict(int)
-    planned = []
-    for row in file.refunds:
-        told[row.number] += row.amount.minor
-        gift = known.get(row.number)
-        if gift is not None and told[row.number] <= gift.refunded_fen:
-            state = RefundState.BOOKED
-        elif gift is not None or row.number in arriving:
-            state = RefundState.OPEN
-        else:
-            state = RefundState.NEVER_BOOKED
-        planned.append(PlannedRefund(row, state))
-    return planned
+def refunds(source: Source, known: Set[str]) -> list[PlannedRefund]:
+    """Say of each refund whether the books hold the gift, here or with this very file, and the refund."""
+    here = {row.number for row in source.file.rows} | known
+    left = platform_refunds.missing(source.file.refunds, source.platform)
+    return [
+        PlannedRefund(row, _state(fen, is_here=row.number in here))
+        for row, fen in zip(source.file.refunds, left, strict=True)
+    ]
+
+
+def _state(missing_fen: int, *, is_here: bool) -> RefundState:
+    if not is_here:
+        return RefundState.NEVER_BOOKED
+    return RefundState.OPEN if missing_fen else RefundState.BOOKED
 
 
 def _known(channel: str, numbers: Iterable[str]) -> dict[str, _Known]:
     rows = db.session.execute(
         text(
-            "SELECT external_ref, campaign_id, amount_fen, refunded_fen FROM giving_gift "
+            "SELECT external_ref, campaign_id, amount_fen FROM giving_gift "
             "WHERE channel = :channel AND external_ref = ANY(:numbers)"
         ),
         {"channel": channel, "numbers": list(numbers)},
     )
-    return {
-        row.external_ref: _Known(row.campaign_id, row.amount_fen, row.refunded_fen) for row in rows
-    }
+    return {row.external_ref: _Known(row.campaign_id, row.amount_fen) for row in rows}
+
+
+def known_numbers(source: Source) -> Set[str]:
+    """Return which of the refunded gifts of a file the books hold."""
+    return _known(source.platform, {row.number for row in source.file.refunds}).keys()
 
 
 def listed(errors: Sequence[list[Any]]) -> list[RowError]:

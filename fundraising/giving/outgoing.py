@@ -49,6 +49,16 @@ class _Back:
     origin: RefundOrigin
 
 
+@dataclass(frozen=True)
+class Given:
+    """The gift that money leaves; ``attempt_id`` where it was paid through a payment of ours."""
+
+    gift_id: UUID
+    fund_id: UUID
+    fund_kind: str
+    attempt_id: UUID | None
+
+
 def apply(told: Sequence[Fact], found: Orders) -> tuple[list[str], list[Fact]]:
     """Apply facts about money going back; return how each ended, and those that came too early.
 
@@ -124,25 +134,34 @@ def _left(back: _Back) -> str:
 
 
 def _from_gift(back: _Back) -> str:
+    order = back.order
+    given = Given(order.gift_id, order.fund_id, order.fund_kind, order.attempt_id)
+    return take_off(back.id, back.fact, given)
+
+
+def take_off(fact_id: UUID, fact: Fact, given: Given) -> str:
+    """Book money that left a gift: its fund lets the fen go, spent ones are taken over by another lot.
+
+    What the fund can no longer give is booked as a receivable, and a person is asked to look. The gift is
+    locked by now, as are the pledges of its campaign and the months.
+    """
     is_covered = True
     try:
         with db.session.begin_nested():
-            funds.refund_lot(back.order.gift_id, back.fact.amount)
+            funds.refund_lot(given.gift_id, fact.amount)
     except FundOverspent:
         is_covered = False
-    _keep(back, "refunded" if is_covered else "uncovered")
+    outcome = "refunded" if is_covered else "uncovered"
+    facts.keep([Kept(fact_id, fact, given.attempt_id, outcome)])
     if is_covered:
-        income = chart.income(back.order.fund_kind)
-        _post(back.id, back.fact, income, EntryKind.REFUND, back.order.fund_id)
+        _post(fact_id, fact, chart.income(given.fund_kind), EntryKind.REFUND, given.fund_id)
     else:
-        _post(back.id, back.fact, chart.TO_BE_COVERED, EntryKind.REFUND)
-        _review(back, ReviewKind.REFUND_UNCOVERED)
-    _change_gift(back.order.gift_id, back.fact.amount.minor)
-    matching.void(back.order.gift_id, back.id)
-    outbox.add(
-        Kind.FOLLOW_REFUND, f"receipt-refund:{back.id}", {"gift_id": str(back.order.gift_id)}
-    )
-    return "refunded" if is_covered else "uncovered"
+        _post(fact_id, fact, chart.TO_BE_COVERED, EntryKind.REFUND)
+        _open_review(ReviewKind.REFUND_UNCOVERED, fact_id, fact, given.attempt_id)
+    _change_gift(given.gift_id, fact.amount.minor)
+    matching.void(given.gift_id, fact_id)
+    outbox.add(Kind.FOLLOW_REFUND, f"receipt-refund:{fact_id}", {"gift_id": str(given.gift_id)})
+    return outcome
 
 
 def _too_much(back: _Back) -> str:
@@ -246,14 +265,18 @@ def _change_gift(gift_id: UUID, back_fen: int) -> None:
 
 
 def _review(back: _Back, kind: ReviewKind) -> None:
+    _open_review(kind, back.id, back.fact, back.order.attempt_id)
+
+
+def _open_review(kind: ReviewKind, fact_id: UUID, fact: Fact, attempt_id: UUID | None) -> None:
     reviews.open_review(
         kind,
-        f"{kind}:{back.id}",
+        f"{kind}:{fact_id}",
         {
-            "refund_no": back.fact.fact_ref,
-            "amount_fen": back.fact.amount.minor,
-            "currency": back.fact.amount.currency,
+            "refund_no": fact.fact_ref,
+            "amount_fen": fact.amount.minor,
+            "currency": fact.amount.currency,
         },
-        fact_id=back.id,
-        attempt_id=back.order.attempt_id,
+        fact_id=fact_id,
+        attempt_id=attempt_id,
     )

@@ -30,6 +30,10 @@ LIKELY_SHARE = 10
 """A fee is at most a tenth of the gifts unless somebody writes it."""
 
 
+_OWED = GiftImport.amount_fen - GiftImport.returned_fen
+_IS_OPEN = GiftImport.settled_fen != _OWED
+
+
 class PayoutDiffers(DomainError):
     """Gifts less fee are not the bank line; nothing was booked."""
 
@@ -64,7 +68,7 @@ class Proposal:
 
     @property
     def gross_fen(self) -> int:
-        """What waits in the chosen imports."""
+        """What waits in the chosen imports, less what went back of imports that were paid out."""
         return sum(batch.waiting_fen for batch in self.batches)
 
     @property
@@ -84,7 +88,8 @@ class Proposal:
 
     def parts(self) -> list[Part]:
         """Return what is closed of each import, the oldest first, and its share of the fee."""
-        left = self.line.amount_fen + self.fee_fen
+        set_off = [batch for batch in self.batches if batch.waiting_fen < 0]
+        left = self.line.amount_fen + self.fee_fen - sum(b.waiting_fen for b in set_off)
         closed: list[tuple[GiftImport, int]] = []
         for batch in self.batches:
             amount = min(left, batch.waiting_fen)
@@ -93,16 +98,19 @@ class Proposal:
                 left -= amount
         fees = Money(self.fee_fen).split([amount for _, amount in closed])
         return [
-            Part(batch, amount, fee.minor)
-            for (batch, amount), fee in zip(closed, fees, strict=True)
+            *(Part(batch, batch.waiting_fen, 0) for batch in set_off),
+            *(
+                Part(batch, amount, fee.minor)
+                for (batch, amount), fee in zip(closed, fees, strict=True)
+            ),
         ]
 
 
 def waiting(platform: str) -> list[GiftImport]:
-    """Return the imports of a platform whose money has not all come to the bank, the oldest first."""
+    """Return the imports whose money has not all come to the bank, or went back after it had, the oldest first."""
     query = (
         select(GiftImport)
-        .where(GiftImport.platform == platform, GiftImport.settled_fen < GiftImport.amount_fen)
+        .where(GiftImport.platform == platform, _IS_OPEN)
         .order_by(GiftImport.id)
         .limit(MOST)
     )
@@ -222,8 +230,8 @@ def payouts_of(import_id: UUID) -> list[Closed]:
 def waiting_fen() -> dict[str, int]:
     """Return for each platform what waits in its imports."""
     query = (
-        select(GiftImport.platform, func.sum(GiftImport.amount_fen - GiftImport.settled_fen))
-        .where(GiftImport.settled_fen < GiftImport.amount_fen)
+        select(GiftImport.platform, func.sum(_OWED - GiftImport.settled_fen))
+        .where(_IS_OPEN)
         .group_by(GiftImport.platform)
     )
     return {platform: int(amount) for platform, amount in db.session.execute(query)}
@@ -240,7 +248,7 @@ def _chosen(
         .where(
             GiftImport.platform == platform,
             GiftImport.id.in_(import_ids),
-            GiftImport.settled_fen < GiftImport.amount_fen,
+            _IS_OPEN,
         )
         .order_by(GiftImport.id)
         .execution_options(populate_existing=True)
@@ -268,7 +276,8 @@ def _likely_fee(gross_fen: int, net_fen: int) -> int:
 
 def _file_fee(batch: GiftImport) -> int:
     """Return what the file says the platform kept of what still waits."""
-    return batch.fee_fen * batch.waiting_fen // batch.amount_fen if batch.amount_fen else 0
+    waiting_fen = max(0, batch.waiting_fen)
+    return batch.fee_fen * waiting_fen // batch.amount_fen if batch.amount_fen else 0
 
 
 def _book_fees(platform: str, line: BankLine, parts: Sequence[Part]) -> dict[UUID, UUID]:

@@ -58,6 +58,11 @@ def lock(gift_id: UUID) -> Gift:
     return _one(select(Gift).where(Gift.id == gift_id).with_for_update())
 
 
+def by_number(channel: str, number: str) -> Gift:
+    """Return the gift with a number of its channel. Raises GiftNotFound."""
+    return _one(select(Gift).where(Gift.channel == channel, Gift.external_ref == number))
+
+
 def by_external(reference: str) -> Gift | None:
     """Return the gift with that number at another platform, None when there is none."""
     query = select(Gift).where(Gift.external_ref == reference).limit(1)

@@ -127,11 +127,11 @@ def cover(review_id: UUID, actor_id: UUID) -> None:
     """
     review = reviews.lock(review_id)
     fact = db.session.get(ProviderFact, review.fact_id)
-    if review.kind != ReviewKind.REFUND_UNCOVERED or fact is None or review.attempt_id is None:
+    if review.kind != ReviewKind.REFUND_UNCOVERED or fact is None:
         raise NotByThisRoad
     if fact.outcome != "uncovered":
         raise FundOverspent
-    gift = queries.by_id(payments.get(review.attempt_id).order_id)
+    gift = _gift_of(fact)
     amount, fund_id = Money(fact.amount_fen, fact.currency), gift.fund_id
     income = chart.income(fund_queries.get(fund_id).kind)
     now, actor = clock.now(), f"staff:{actor_id}"
@@ -192,6 +192,13 @@ def gifts_of_attempts(attempt_ids: Set[UUID]) -> dict[UUID, Gift]:
     query = select(Attempt.id, Gift).join(Gift, Gift.id == Attempt.order_id)
     rows = db.session.execute(query.where(Attempt.id.in_(attempt_ids)))
     return {row.id: row.Gift for row in rows}
+
+
+def _gift_of(fact: ProviderFact) -> Gift:
+    """Return the gift a fact is about: by our payment, or by its number at the platform it came from."""
+    if fact.attempt_id is not None:
+        return queries.by_id(payments.get(fact.attempt_id).order_id)
+    return queries.by_number(fact.provider, fact.merchant_ref or "")
 
 
 def _pass_gates(gift_id: UUID) -> None:

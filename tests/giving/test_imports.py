@@ -15,7 +15,7 @@ from fundraising import clock
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.funds import queries as fund_queries
-from fundraising.giving import import_batches, imports, platform_payouts
+from fundraising.giving import import_batches, imports, platform_payouts, queries
 from fundraising.giving.import_batches import ImportRefused
 from fundraising.giving.import_models import GiftImport, ImportLine, ImportState
 from fundraising.giving.imports import RefundState
@@ -81,6 +81,10 @@ def faults() -> list[checks.Finding]:
 def plan_of(campaign: Campaign, data: bytes) -> imports.Plan:
     source = imports.read(data, "g.csv", platforms.mapping("gongyibao"))
     return imports.plan(campaign, source)
+
+
+def gift(number: str) -> Gift:
+    return queries.by_number("gongyibao", number)
 
 
 def gift_count() -> int:
@@ -192,7 +196,7 @@ def test_the_plan_says_everything_and_changes_nothing(campaign: Campaign) -> Non
     assert gift_count() == 0
 
 
-def test_refunds_of_a_file_are_shown_and_those_of_booked_gifts_wait_for_a_person(
+def test_refunds_of_a_file_are_shown_and_booked_with_it(
     take: Callable[..., GiftImport], campaign: Campaign
 ) -> None:
     take(row("G1"))
@@ -207,8 +211,12 @@ def test_refunds_of_a_file_are_shown_and_those_of_booked_gifts_wait_for_a_person
     batch = take(*rows)
 
     assert (batch.refund_count, batch.refund_fen, batch.new_count) == (3, 2300, 1)
-    waiting = [r for r in reviews.open_reviews() if r.kind == "platform_refund"]
-    assert [r.detail["gift"] for r in waiting] == ["G1", "G2"]
+    assert [kept[4] for kept in batch.detail["refunds"]] == ["booked", "booked", "never_booked"]
+    assert (gift("G1").state, gift("G2").state) == ("refunded", "partly_refunded")
+    assert fund_queries.totals(campaign.fund_id).raised_fen == 700
+    assert books.balance(chart.clearing("gongyibao")) == Money(700)
+    assert reviews.open_reviews() == []
+    assert faults() == []
 
 
 def test_a_large_file_is_left_to_the_worker_and_goes_on_after_a_crash(

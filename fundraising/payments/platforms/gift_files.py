@@ -56,12 +56,16 @@ class GiftRow:
 
 @dataclass(frozen=True)
 class RefundRow:
-    """Money the platform says it gave back for a gift."""
+    """Money the platform says it gave back for a gift.
+
+    ``is_sum`` says that it stands in the gift's own line, as all that went back of it so far.
+    """
 
     line: int
     number: str
     amount: Money
     at: datetime
+    is_sum: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,13 +190,13 @@ class _Reader:
                 raise BadLine("refund_size")
             if amount.minor > 0 and back < gross:
                 self._keep(_gift(line, number, gross, at, values))
-            self._keep_refund(RefundRow(line, number, back, at))
+            self._keep_refund(RefundRow(line, number, back, at, is_sum=amount.minor > 0))
             return
         if amount < given_back:
             raise BadLine("refund_size")
         self._keep(_gift(line, number, amount, at, values))
         if given_back:
-            self._keep_refund(RefundRow(line, number, given_back, at))
+            self._keep_refund(RefundRow(line, number, given_back, at, is_sum=True))
 
     def _meaning(self, status: str) -> str | None:
         if status not in self.meanings:
