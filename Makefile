@@ -76,7 +76,7 @@ chromium: $(VENV)/dev.stamp
 
 test: $(VENV)/dev.stamp chromium ## lint, types, import rules and every test
 	@$(MAKE) --no-print-directory lint types imports db-check
-	@"$(BIN)/pytest" -n 2 --dist loadfile
+	@"$(BIN)/pytest" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/dev.stamp ## the tests that failed last, then the others
 	@"$(BIN)/pytest" --failed-first -x

@@ -133,18 +133,21 @@ class Stack:
             raise StackFailed(
                 f"Port {self.port} is taken. Choose another: PORT={self.port + 80} make run"
             )
-        self.variables = self._environment()
         try:
-            self._start_simulators()  # they come up while the servers do
-            self._start_servers()
-            self._await_simulators()
-            self._prepare()
+            self._start_below()
             self._start_site()
             self._wait_ready()
             self._start_workers()  # work may wait for a moment, visitors need not
         except BaseException:
             self.stop()
             raise
+
+    def prepare(self) -> None:
+        """Make what a first start makes, and stop: the folder can then be copied."""
+        try:
+            self._start_below()
+        finally:
+            self.stop()
 
     def stop(self) -> None:
         """End everything, the servers last."""
@@ -186,6 +189,14 @@ class Stack:
         return done.stdout
 
     # ------------------------------------------------------------------ starting
+
+    def _start_below(self) -> None:
+        """Start what the site stands on, with the schema and the demonstration in place."""
+        self.variables = self._environment()
+        self._start_simulators()  # they come up while the servers do
+        self._start_servers()
+        self._await_simulators()
+        self._prepare()
 
     def _ports(self) -> dict[str, int]:
         file = self.folder / "ports.json"

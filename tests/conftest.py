@@ -25,7 +25,13 @@ from local.postgres import DATABASE, FAST_FOR_TESTS, OWNER, Postgres
 from tests import factories
 
 pytest_plugins = ["tests.fixtures"]
+LONGEST = ("tests/journeys/test_kills.py", "tests/floods/test_gate.py")
 LOOPBACK = ("127.", "::1", "localhost")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no process of a parallel run works alone at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session", autouse=True)

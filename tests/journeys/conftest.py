@@ -1,5 +1,9 @@
 """Journeys run the whole stack and a real browser."""
 
+import fcntl
+import json
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from local import chromium
+from local.processes import free_port
 from local.stack import Stack
 
 FLAGS = [
@@ -19,14 +24,31 @@ FLAGS = [
 ]
 
 
+@pytest.fixture(scope="session")
+def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a stopped stack with the demonstration, made once for all processes of a run."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, is_made = shared / "demonstration", shared / "demonstration.made"
+    with (shared / "demonstration.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_made.exists():
+            Stack(folder, demo=True).prepare()
+            is_made.touch()
+    return folder
+
+
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Everything that `make run` starts, on free ports, with the demonstration."""
-    folder: Path = tmp_path_factory.mktemp("stack with spaces")
-    running = Stack(folder, demo=True, env={"RATELIMIT_ENABLED": "false"})
-    running.start()
-    yield running
-    running.stop()
+def stack(demonstration: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Everything that `make run` starts, on free ports, with the demonstration, for one module."""
+    folder = tmp_path_factory.mktemp("stack") / "a path with spaces"
+    subprocess.run(["cp", "--archive", demonstration, folder], check=True)
+    (folder / "ports.json").unlink()
+    server = folder / "postgres" / "server.json"
+    server.write_text(json.dumps(json.loads(server.read_text()) | {"port": str(free_port())}))
+    with Stack(folder, demo=True, env={"RATELIMIT_ENABLED": "false"}) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

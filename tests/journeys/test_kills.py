@@ -5,31 +5,19 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, LiteralString
 from uuid import uuid4
 
 import httpx
 import psycopg
-import pytest
 
 from local.stack import Stack
 
 DONORS = 500
 VICTIMS = ("web", "worker", "relay", "valkey", "postgres", "beat", "simulator")
 PATIENCE = 90.0
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack with the demonstration's open campaign, its own database and provider."""
-    folder: Path = tmp_path_factory.mktemp("kills")
-    running = Stack(folder, demo=True, env={"RATELIMIT_ENABLED": "false"})
-    running.start()
-    yield running
-    running.stop()
 
 
 class Donor:
