@@ -44,6 +44,8 @@ BLUEPRINTS = (
     "reports.routes",
     "reports.bank_routes",
     "api.routes",
+    "api.checkout_routes",
+    "api.ledger_routes",
     "web.routes",
     "web.health",
 )

@@ -12,6 +12,30 @@ CHANNELS = {
 
 FEN = {"type": "integer", "description": "whole fen"}
 TEXT2 = {"type": "object", "description": "Chinese (zh, always) and English (en)"}
+CAMPAIGN = {
+    "type": "object",
+    "properties": {
+        "slug": {"type": "string"},
+        "title": TEXT2,
+        "state": {"enum": ["upcoming", "open", "ended", "completed"]},
+        "goal_fen": FEN,
+        "raised_fen": FEN,
+        "gifts_count": {"type": "integer", "description": "gifts (人次), not people"},
+        "people_count": {"type": ["integer", "null"]},
+        "fees_fen": FEN,
+        "spent_fen": FEN,
+        "unspent_fen": FEN,
+    },
+}
+PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457",
+    "properties": {
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "title": {"type": "string"},
+    },
+}
 
 
 def openapi() -> dict[str, Any]:
@@ -19,56 +43,30 @@ def openapi() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Fundraising", "version": "1", "license": {"name": "Apache-2.0"}},
-        "paths": {
-            "/api/v1/campaigns": _get("Public campaigns", "list"),
-            "/api/v1/campaigns/{slug}": _get("Figures of a campaign", "Campaign", "slug"),
-            "/api/v1/campaigns/{slug}/gifts": _get(
-                "Public gifts, newest first", "list", "slug", is_paged=True
-            ),
-            "/api/v1/campaigns/{slug}/spending": _get("What the fund has spent", "list", "slug"),
-            "/api/v1/devices": _get("Devices by number", "list", is_paged=True),
-            "/api/v1/devices.geojson": _get("Devices as GeoJSON with OpenStreetMap keys", "object"),
-            "/api/v1/devices/{no}": _get("A device", "object", "no"),
-            "/api/v1/devices/{no}/funding": _get("What paid a device", "object", "no"),
-            "/api/v1/gifts/{token}/trace": _get("Where a gift's fen went", "object", "token"),
-            "/api/v1/orders/{order_no}": _get("State of an order", "object", "order_no"),
-            "/api/v1/checkout": {"post": _checkout()},
-            "/api/v1/ledger/trial-balance": _get(
-                "Balances of all accounts; their sum is zero", "object"
-            ),
-            "/api/v1/ledger/entries": _get("Journal entries, latest first", "list", is_paged=True),
-        },
-        "components": {
-            "schemas": {
-                "Campaign": {
-                    "type": "object",
-                    "properties": {
-                        "slug": {"type": "string"},
-                        "title": TEXT2,
-                        "state": {"enum": ["upcoming", "open", "ended", "completed"]},
-                        "goal_fen": FEN,
-                        "raised_fen": FEN,
-                        "gifts_count": {
-                            "type": "integer",
-                            "description": "gifts (人次), not people",
-                        },
-                        "people_count": {"type": ["integer", "null"]},
-                        "fees_fen": FEN,
-                        "spent_fen": FEN,
-                        "unspent_fen": FEN,
-                    },
-                },
-                "Problem": {
-                    "type": "object",
-                    "description": "RFC 9457",
-                    "properties": {
-                        "status": {"type": "integer"},
-                        "code": {"type": "string"},
-                        "title": {"type": "string"},
-                    },
-                },
-            }
-        },
+        "paths": _paths(),
+        "components": {"schemas": {"Campaign": CAMPAIGN, "Problem": PROBLEM}},
+    }
+
+
+def _paths() -> dict[str, Any]:
+    return {
+        "/api/v1/campaigns": _get("Public campaigns", "list"),
+        "/api/v1/campaigns/{slug}": _get("Figures of a campaign", "Campaign", "slug"),
+        "/api/v1/campaigns/{slug}/gifts": _get(
+            "Public gifts, newest first", "list", "slug", is_paged=True
+        ),
+        "/api/v1/campaigns/{slug}/spending": _get("What the fund has spent", "list", "slug"),
+        "/api/v1/devices": _get("Devices by number", "list", is_paged=True),
+        "/api/v1/devices.geojson": _get("Devices as GeoJSON with OpenStreetMap keys", "object"),
+        "/api/v1/devices/{no}": _get("A device", "object", "no"),
+        "/api/v1/devices/{no}/funding": _get("What paid a device", "object", "no"),
+        "/api/v1/gifts/{token}/trace": _get("Where a gift's fen went", "object", "token"),
+        "/api/v1/orders/{order_no}": _get("State of an order", "object", "order_no"),
+        "/api/v1/checkout": {"post": _checkout()},
+        "/api/v1/ledger/trial-balance": _get(
+            "Balances of all accounts; their sum is zero", "object"
+        ),
+        "/api/v1/ledger/entries": _get("Journal entries, latest first", "list", is_paged=True),
     }
 
 
