@@ -1,7 +1,8 @@
 """Booking gifts that come whole: from another platform's file, from a counted box, from a bank line.
 
 No order of ours stands behind them, so one verb does what form and settlement do elsewhere: the gift, its
-entry, its lot on the fund's lane, the person behind it and the day's totals; a set with a few statements.
+entry, its lot on the fund's lane, the person behind it, the day's totals and its match; a set with a few
+statements.
 """
 
 from collections import defaultdict
@@ -21,6 +22,9 @@ from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
 from fundraising.giving import people, settlement
+from fundraising.giving.matching import service as matching
+from fundraising.giving.matching.models import Road
+from fundraising.giving.matching.service import SettledGift
 from fundraising.giving.models import Display, Gift, GiftState, MessageState, ReceiptRule
 from fundraising.giving.people import PersonData
 from fundraising.ledger import chart
@@ -39,6 +43,7 @@ class WholeGift:
     number: str
     amount: Money
     at: datetime
+    payer: str | None = None
     name: str = ""
     email: str = ""
     display: Display = Display.ANONYMOUS
@@ -69,7 +74,9 @@ def book_set(
     if not gifts:
         return []
     fresh = _insert(campaign, gifts)
+    held = matching.hold([campaign.id])
     kept = [gift for gift in gifts if gift.id in fresh]
+    fund_kind = fund_queries.get(campaign.fund_id).kind
     posted = ledger.post_many(_entries(campaign, kept, kind, account, actor))
     funds.add_lots(
         campaign.fund_id,
@@ -77,7 +84,15 @@ def book_set(
     )
     people.keep_many([(gift.id, PersonData(name=gift.name, email=gift.email)) for gift in kept])
     _add_days(campaign.id, kept)
+    matching.match(held, [_settled(campaign, fund_kind, gift) for gift in kept])
     return kept
+
+
+def _settled(campaign: Campaign, fund_kind: str, gift: WholeGift) -> SettledGift:
+    road = Road.of(gift.channel)
+    return SettledGift(
+        gift.id, campaign.id, campaign.fund_id, fund_kind, gift.amount, gift.at, gift.payer, road
+    )
 
 
 def _entries(

@@ -211,6 +211,7 @@ def _gift(placing: Placing, line: BankLine) -> WholeGift:
         number=f"{line.bank_account}:{line.serial}",
         amount=Money(line.amount_fen),
         at=line.booked_at,
+        payer=line.counterparty_account or None,
         name=person.name,
         email=person.email,
         display=display,

@@ -18,6 +18,9 @@ from fundraising.funds.service import NewLot
 from fundraising.giving import booking, queries, settlement
 from fundraising.giving.booking import WholeGift
 from fundraising.giving.errors import NotByThisRoad
+from fundraising.giving.matching import service as matching
+from fundraising.giving.matching.models import Road
+from fundraising.giving.matching.service import SettledGift
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
@@ -44,8 +47,10 @@ def accept_amount(review_id: UUID, *, note: str, actor_id: UUID) -> Gift:
     gift = queries.lock(attempt.order_id)
     if gift.is_paid or attempt.refunded_fen or attempt.refund_reserved_fen:
         raise NotByThisRoad
+    held = matching.hold([gift.campaign_id])
     amount = Money(fact.amount_fen, fact.currency)
-    income = chart.income(fund_queries.get(gift.fund_id).kind)
+    fund_kind = fund_queries.get(gift.fund_id).kind
+    income = chart.income(fund_kind)
     entry_id = ledger.post(
         NewEntry(
             f"resolved:{fact.id}",
@@ -61,6 +66,11 @@ def accept_amount(review_id: UUID, *, note: str, actor_id: UUID) -> Gift:
     attempt.state, attempt.paid_at = "paid", fact.occurred_at
     facts.reclassify(fact.id, settlement.SETTLED)
     _count(gift)
+    road, at = Road.of(fact.provider), fact.occurred_at
+    settled = SettledGift(
+        gift.id, gift.campaign_id, gift.fund_id, fund_kind, amount, at, None, road
+    )
+    matching.match(held, [settled])
     reviews.close(review_id, actor_id, note)
     audit.record("suspense.accepted", f"gift:{gift.ref}", actor_id, {"amount_fen": amount.minor})
     outbox.add(Kind.ISSUE_RECEIPT, f"receipt:{gift.id}", {"gift_id": str(gift.id)})

@@ -25,6 +25,7 @@ from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
 from fundraising.giving import orders, outgoing
 from fundraising.giving.matching import service as matching
+from fundraising.giving.matching.models import Road
 from fundraising.giving.matching.service import SettledGift
 from fundraising.giving.orders import Order, Orders
 from fundraising.ledger import chart
@@ -304,6 +305,7 @@ def _settled_gift(j: _Judged) -> SettledGift:
         j.fact.amount,
         j.fact.occurred_at,
         j.fact.payer,
+        Road.of(j.fact.provider),
     )
 
 

@@ -34,6 +34,7 @@ from fundraising.giving.counter.errors import (
 )
 from fundraising.giving.counter.models import Count, CountState, Method, SlipState
 from fundraising.giving.counter.service import CountedGift, NewCount
+from fundraising.giving.matching import service as matching
 from fundraising.giving.models import Display, Gift
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
@@ -41,6 +42,7 @@ from fundraising.money import Money
 from fundraising.payments import bank_booking, statements
 from fundraising.payments.statements import NewBankLine, NotWaiting
 from tests.factories import Make
+from tests.giving.test_matching import promised
 
 Open = Callable[..., FlaskClient]
 
@@ -254,7 +256,10 @@ def test_cash_that_is_paid_in_closes_against_the_bank_and_never_more(
 
 
 def test_a_bounced_cheque_is_reversed_openly_by_two_people(table: Table, session: Session) -> None:
+    pledge = matching.write(promised(table.campaign.id, pool=Money(300_000)), table.first)
+    matching.approve(pledge.id, table.second)
     count = table.cheque()
+    assert pledge.committed_fen == 300_000
     (line,) = service.lines(count.id)
     with pytest.raises(ChequeOver):
         cheques.bounce(line.id, table.second)
@@ -268,6 +273,7 @@ def test_a_bounced_cheque_is_reversed_openly_by_two_people(table: Table, session
 
     assert balance(Method.CHEQUE) == 0
     assert funds.totals(table.campaign.fund_id).raised_fen == 0
+    assert pledge.committed_fen == 0
     gift = queries.by_id(line.id)
     assert (gift.state, gift.refunded_fen) == ("refunded", 500_000)
     reversal = ledger.entries(kind="reversal")[0]

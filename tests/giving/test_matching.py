@@ -1,7 +1,7 @@
 """Matching: by rule and cap, exact in the pool, each its own lot, voided with its gift, no loops."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Barrier, Thread
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,8 +21,9 @@ from fundraising.database import db, transaction
 from fundraising.funds import queries as funds
 from fundraising.funds import service as fund_service
 from fundraising.funds.errors import FundOverspent
+from fundraising.giving import booking, import_batches, settlement
 from fundraising.giving import service as giving
-from fundraising.giving import settlement
+from fundraising.giving.booking import WholeGift
 from fundraising.giving.matching import queries, service
 from fundraising.giving.matching.errors import (
     NothingOwed,
@@ -31,12 +32,13 @@ from fundraising.giving.matching.errors import (
     PledgeRefused,
     SamePledger,
 )
-from fundraising.giving.matching.models import Match, Pledge
+from fundraising.giving.matching.models import Match, Pledge, Road
 from fundraising.giving.matching.service import NewPledge
 from fundraising.giving.models import Gift
 from fundraising.giving.service import StartGift
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
+from fundraising.ledger.models import EntryKind
 from fundraising.money import Money
 from fundraising.payments import statements
 from fundraising.payments.models import BankLine
@@ -44,6 +46,7 @@ from fundraising.payments.providers.base import Product
 from fundraising.payments.statements import NewBankLine
 from tests import wechat
 from tests.factories import Make
+from tests.giving.test_imports import file_of, row
 from tests.giving.test_refunds import back
 from tests.giving.test_settlement import paid
 
@@ -333,8 +336,9 @@ def test_a_pledge_goes_its_way_in_the_browser_and_in_public(
     session.commit()
     one, two = staff_client("finance"), staff_client("finance")
     today = clock.today()
-    data = {
+    data: dict[str, Any] = {
         "campaign": str(campaign.id),
+        "roads": ["online", "cash"],
         "matcher": "承德某企业",
         "is_named": "y",
         "adds": "1",
@@ -345,7 +349,7 @@ def test_a_pledge_goes_its_way_in_the_browser_and_in_public(
         "ends_on": today.isoformat(),
     }
     assert one.get("/staff/matching/new").status_code == 200
-    for wrong in ({"pool": "x"}, {"gift_cap": "0"}, {"ends_on": "2020-01-01"}):
+    for wrong in ({"pool": "x"}, {"gift_cap": "0"}, {"ends_on": "2020-01-01"}, {"roads": []}):
         assert one.post("/staff/matching/new", data=data | wrong).status_code == 422
     assert one.post("/staff/matching/new", data=data).status_code == 303
     written = queries.pledges()[0]
@@ -358,6 +362,7 @@ def test_a_pledge_goes_its_way_in_the_browser_and_in_public(
     page = client.get(f"/c/{campaign.slug}?lang=zh").get_data(as_text=True)
     assert "其中配捐：¥100.00" in page
     assert "承德某企业" in page
+    assert "计入范围：本站在线支付、现金。" in page
     use = client.get("/transparency?lang=zh").get_data(as_text=True)
     assert use.count("¥100.00") >= 2
     answer = client.get(f"/api/v1/campaigns/{campaign.slug}").get_json()
@@ -370,3 +375,61 @@ def test_a_pledge_goes_its_way_in_the_browser_and_in_public(
     assert ledger.balance(chart.MATCHERS) == Money(0)
     assert queries.pledges()[0].state == "ended"
     one.post(f"/staff/matching/matches/{uuid4()}/void")
+
+
+WHOLE = [
+    ("cash", Road.CASH),
+    ("cheque", Road.CHEQUE),
+    ("bank", Road.BANK),
+    ("gongyibao", Road.PLATFORM),
+    ("wechatpay", Road.ONLINE),
+]
+
+
+@pytest.mark.parametrize(("channel", "road"), WHOLE)
+def test_gifts_by_every_road_are_matched_where_the_pledge_counts_it(
+    campaign: Campaign, pledge: Callable[..., Pledge], channel: str, road: Road
+) -> None:
+    others = [one for one in Road if one is not road]
+    refusing = pledge(roads=others)
+    open_one = pledge(roads=[road], pool=Money(1_500))
+    gifts = [WholeGift(channel, f"N{n}", Money(1_000), clock.now()) for n in range(2)]
+
+    for _again in range(2):
+        booking.book_set(
+            campaign,
+            gifts,
+            kind=EntryKind.GIFT_COUNTED,
+            account=chart.clearing(channel),
+        )
+
+    assert (refusing.committed_fen, open_one.committed_fen) == (0, 1_500)
+    assert sources(campaign) == {"gift": 2_000, "match": 1_500}
+
+
+def test_a_pledge_counts_every_road_unless_it_says_otherwise(
+    start: Start, pledge: Callable[..., Pledge], campaign: Campaign
+) -> None:
+    everything = pledge()
+    assert everything.is_for_all
+    everything.roads = [Road.CASH.value]
+    db.session.flush()
+
+    give(start, 1_000)
+
+    assert everything.committed_fen == 0
+    assert [one.roads for one in queries.public(campaign.id)] == [["cash"]]
+    with pytest.raises(PledgeRefused):
+        pledge(roads=[])
+
+
+def test_a_platforms_refund_takes_the_match_back(
+    campaign: Campaign, pledge: Callable[..., Pledge]
+) -> None:
+    open_one = pledge(starts_at=datetime(2024, 1, 1, tzinfo=clock.SHANGHAI))
+    for rows in ([row("G1"), row("G2")], [row("G1", "-4.00")]):
+        import_batches.take_over(campaign, "gongyibao", file_of(*rows), "g.csv", None)
+
+    assert open_one.committed_fen == 1_600
+    assert sources(campaign) == {"gift": 1_600, "match": 1_600}
+    all_hold()

@@ -10,6 +10,7 @@ from fundraising.database import db
 from fundraising.funds import service as funds
 from fundraising.giving.counter.errors import ChequeOver, CountNotFound, ReasonMissing, SameCounter
 from fundraising.giving.counter.models import Count, CountLine, CountState, Method
+from fundraising.giving.matching import service as matching
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
@@ -33,7 +34,7 @@ def ask_bounce(line_id: UUID, reason: str, actor_id: UUID) -> None:
 
 
 def bounce(line_id: UUID, actor_id: UUID) -> None:
-    """Reverse the gift of a bounced cheque: its entry by the opposite entry, its lot from its tail.
+    """Reverse the gift of a bounced cheque: its entry by the opposite entry, its lot from its tail, its match.
 
     Raises:
         ChequeOver: nobody asked for it, or it has bounced already.
@@ -53,6 +54,7 @@ def bounce(line_id: UUID, actor_id: UUID) -> None:
     ).scalar_one()
     if gift.refunded_fen:
         raise ChequeOver
+    matching.hold([gift.campaign_id])
     reason = {
         "zh": f"支票退票：{line.bounce_reason}",
         "en": f"Cheque bounced: {line.bounce_reason}",
@@ -62,6 +64,7 @@ def bounce(line_id: UUID, actor_id: UUID) -> None:
     gift.state, gift.refunded_fen = GiftState.REFUNDED, gift.amount_fen
     line.bounced_by, line.bounced_at = actor_id, clock.now()
     db.session.flush()
+    matching.void(gift.id, line.id)
     outbox.add(Kind.FOLLOW_REFUND, f"receipt:{gift.id}:bounced", {"gift_id": str(gift.id)})
     audit.record("cheque.bounced", f"gift:{gift.ref}", actor_id, {"amount_fen": line.amount_fen})
 

@@ -5,10 +5,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
 
 from fundraising import clock
 from fundraising.database import Base, fen, uuid_pk
+from fundraising.giving.models import OWN_CHANNELS
 
 
 class PledgeState(StrEnum):
@@ -26,10 +29,31 @@ class Refusal(StrEnum):
     REFUND_LOOP = "refund_loop"
 
 
+class Road(StrEnum):
+    """How a gift came to us; a pledge may count only some roads."""
+
+    ONLINE = "online"
+    BANK = "bank"
+    CASH = "cash"
+    CHEQUE = "cheque"
+    PLATFORM = "platform"
+
+    @classmethod
+    def of(cls, channel: str) -> "Road":
+        """Return the road of a channel: our own providers are online, whatever else collects is a platform."""
+        if channel in (cls.BANK, cls.CASH, cls.CHEQUE):
+            return cls(channel)
+        return cls.ONLINE if channel in OWN_CHANNELS else cls.PLATFORM
+
+
+ALL_ROADS = [road.value for road in Road]
+
+
 class Pledge(Base):
     """``adds`` fen for every ``per`` fen given, at most ``gift_cap_fen`` a gift, out of ``pool_fen``.
 
-    ``committed_fen`` is what stands in matches now; the row is locked while it changes.
+    ``roads`` says which gifts count. ``committed_fen`` is what stands in matches now; the row is locked while
+    it changes.
     """
 
     __tablename__ = "matching_pledge"
@@ -44,6 +68,10 @@ class Pledge(Base):
         CheckConstraint("state IN ('draft', 'open', 'ended')", name="state_known"),
         CheckConstraint("state <> 'open' OR approved_by IS NOT NULL", name="open_is_approved"),
         CheckConstraint("most_a_day > 0", name="most_a_day_positive"),
+        CheckConstraint(
+            "cardinality(roads) > 0 AND roads <@ ARRAY['online', 'bank', 'cash', 'cheque', 'platform']",
+            name="roads_known",
+        ),
         Index("ix_matching_pledge_campaign", "campaign_id", "id"),
     )
 
@@ -58,6 +86,7 @@ class Pledge(Base):
     committed_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     paid_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     most_a_day: Mapped[int] = mapped_column(default=5)
+    roads: Mapped[list[str]] = mapped_column(ARRAY(Text), default=lambda: list(ALL_ROADS))
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
     state: Mapped[str] = mapped_column(default=PledgeState.DRAFT)
@@ -73,6 +102,11 @@ class Pledge(Base):
     def owed_fen(self) -> int:
         """What the matcher has promised and not paid yet; below zero when matches were voided after payment."""
         return self.committed_fen - self.paid_fen
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether gifts by every road count."""
+        return set(self.roads) == set(ALL_ROADS)
 
     def covers(self, at: datetime) -> bool:
         """Whether a gift of this moment may be matched."""

@@ -14,7 +14,7 @@ from fundraising.giving.models import Gift
 
 @dataclass(frozen=True)
 class PublicPledge:
-    """A pledge as everybody sees it; ``name`` only by the matcher's consent."""
+    """A pledge as everybody sees it; ``name`` only by the matcher's consent, ``roads`` where not all count."""
 
     name: str | None
     adds: int
@@ -23,6 +23,7 @@ class PublicPledge:
     remaining_fen: int
     ends_at: datetime
     is_open: bool
+    roads: list[str] | None
 
 
 def public(campaign_id: UUID, limit: int = 20) -> list[PublicPledge]:
@@ -43,6 +44,7 @@ def public(campaign_id: UUID, limit: int = 20) -> list[PublicPledge]:
             p.remaining_fen,
             p.ends_at,
             p.covers(now) and p.remaining_fen > 0,
+            None if p.is_for_all else p.roads,
         )
         for p in db.session.execute(query).scalars()
     ]

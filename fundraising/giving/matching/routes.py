@@ -8,7 +8,14 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, DateField, IntegerField, SelectField, StringField
+from wtforms import (
+    BooleanField,
+    DateField,
+    IntegerField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+)
 from wtforms.validators import InputRequired, Length, NumberRange, ValidationError
 
 from fundraising import clock
@@ -20,6 +27,7 @@ from fundraising.campaigns.forms import NEEDED, AmountField, strip
 from fundraising.database import transaction
 from fundraising.errors import DomainError
 from fundraising.giving.matching import queries, service
+from fundraising.giving.matching.models import ALL_ROADS, Road
 from fundraising.giving.matching.service import NewPledge
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
@@ -31,6 +39,21 @@ bp = Blueprint("matching", __name__, url_prefix="/staff/matching")
 POST, SEE = "finance.post", "finance.view"
 WHOLE = InputRequired(_l("A whole number, please."))
 UP_TO = NumberRange(1, 100, _l("Between 1 and 100."))
+
+
+ROADS = {
+    Road.ONLINE: _l("Paid online here"),
+    Road.BANK: _l("Bank transfers"),
+    Road.CASH: _l("Cash"),
+    Road.CHEQUE: _l("Cheques"),
+    Road.PLATFORM: _l("Other platforms"),
+}
+
+
+@bp.app_template_global("road_names")
+def road_names(roads: list[str]) -> str:
+    """Return the names of some roads, in the reader's language."""
+    return str(_l(", ")).join(str(ROADS[Road(road)]) for road in roads)
 
 
 class PledgeForm(FlaskForm):
@@ -49,6 +72,12 @@ class PledgeForm(FlaskForm):
     )
     most_a_day = IntegerField(
         _l("Matched gifts of one donor in a day, at most"), [WHOLE, UP_TO], default=5
+    )
+    roads = SelectMultipleField(
+        _l("Gifts that count"),
+        [InputRequired(_l("Choose at least one."))],
+        choices=[(road.value, label) for road, label in ROADS.items()],
+        default=ALL_ROADS,
     )
     starts_on = DateField(_l("First day"), [NEEDED])
     ends_on = DateField(_l("Last day"), [NEEDED])
@@ -79,6 +108,7 @@ class PledgeForm(FlaskForm):
             Money.parse_yuan(self.gift_cap.data) if self.gift_cap.data else None,
             self.most_a_day.data,
             is_named=self.is_named.data,
+            roads=[Road(road) for road in self.roads.data],
         )
 
 

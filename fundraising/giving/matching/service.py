@@ -1,7 +1,7 @@
-"""Matching gifts by settlement, voiding matches with their gifts, and the matcher's own payment.
+"""Matching gifts as they are booked, voiding matches with their gifts, and the matcher's own payment.
 
-Settlement locks the pledges of its campaigns right after its gifts, before months and lanes, so a pool is
-spent to the fen and never beyond, whatever comes at one moment.
+Whoever books gifts locks the pledges of their campaigns right after the gifts, before months and lanes, so a
+pool is spent to the fen and never beyond, whatever comes at one moment.
 """
 
 from collections import Counter, defaultdict
@@ -26,7 +26,7 @@ from fundraising.giving.matching.errors import (
     PledgeRefused,
     SamePledger,
 )
-from fundraising.giving.matching.models import Match, Pledge, PledgeState, Refusal, Unmatched
+from fundraising.giving.matching.models import Match, Pledge, PledgeState, Refusal, Road, Unmatched
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
@@ -58,11 +58,12 @@ class NewPledge:
     gift_cap: Money | None = None
     most_a_day: int = 5
     is_named: bool = False
+    roads: Sequence[Road] = tuple(Road)
 
 
 @dataclass(frozen=True)
 class SettledGift:
-    """A gift that was just settled; ``payer`` is whom the provider names, if it does."""
+    """A gift that was just booked; ``payer`` is whom provider or bank names, if they do."""
 
     id: UUID
     campaign_id: UUID
@@ -71,6 +72,7 @@ class SettledGift:
     amount: Money
     at: datetime
     payer: str | None
+    road: Road
 
 
 @dataclass
@@ -87,7 +89,12 @@ def write(new: NewPledge, actor_id: UUID) -> Pledge:
     """Write a pledge down; it matches nothing until another person has approved it. Raises PledgeRefused."""
     cap = new.gift_cap.minor if new.gift_cap is not None else None
     numbers = [new.adds, new.per, new.pool.minor, new.most_a_day, 1 if cap is None else cap]
-    if min(numbers) <= 0 or new.starts_at >= new.ends_at or not new.matcher.strip():
+    if (
+        min(numbers) <= 0
+        or not new.roads
+        or new.starts_at >= new.ends_at
+        or not new.matcher.strip()
+    ):
         raise PledgeRefused
     pledge = Pledge(
         campaign_id=new.campaign_id,
@@ -100,6 +107,7 @@ def write(new: NewPledge, actor_id: UUID) -> Pledge:
         committed_fen=0,
         paid_fen=0,
         most_a_day=new.most_a_day,
+        roads=[road.value for road in Road if road in new.roads],
         starts_at=new.starts_at,
         ends_at=new.ends_at,
         written_by=actor_id,
@@ -189,8 +197,10 @@ def match(held: Held, settled: Sequence[SettledGift]) -> int:
     return len(made)
 
 
-def void(gift_id: UUID, fact_id: UUID) -> None:
+def void(gift_id: UUID, cause_id: UUID) -> None:
     """Void of a gift's match what the rule no longer gives after money went back; the pool has it again.
+
+    ``cause_id`` names the refund, or the cheque that bounced.
 
     What a fund cannot give because its fen are spent stays due, and a person sees it.
     """
@@ -207,7 +217,7 @@ def void(gift_id: UUID, fact_id: UUID) -> None:
     excess = standing - min(standing, pledge.rule(left))
     if excess > 0:
         found.due_fen = excess
-        _take_back(found, pledge, f"match-void:{fact_id}")
+        _take_back(found, pledge, f"match-void:{cause_id}")
 
 
 def void_due(match_id: UUID, actor_id: UUID) -> None:
@@ -270,7 +280,7 @@ def _open_pledge(held: Held, gift: SettledGift) -> Pledge | None:
         (
             pledge
             for pledge in held.by_campaign.get(gift.campaign_id, [])
-            if pledge.covers(gift.at) and pledge.remaining_fen > 0
+            if gift.road in pledge.roads and pledge.covers(gift.at) and pledge.remaining_fen > 0
         ),
         None,
     )
