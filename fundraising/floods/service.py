@@ -6,7 +6,6 @@ counts stand in PostgreSQL: without Redis the gate is as shut as with it. Nothin
 before the gate.
 """
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -15,7 +14,7 @@ from flask import current_app
 from sqlalchemy import text
 
 from config import Settings
-from fundraising import clock, sealing
+from fundraising import addresses, clock, sealing
 from fundraising.audit import service as audit
 from fundraising.database import db
 from fundraising.floods import puzzles
@@ -48,7 +47,7 @@ class Visit:
     @property
     def address_key(self) -> str:
         """The address as a keyed hash; of IPv6 the first 64 bits, which one house shares."""
-        return sealing.fingerprint("flood-address", _network(self.address))
+        return sealing.fingerprint("flood-address", addresses.network(self.address))
 
     @property
     def device_key(self) -> str | None:
@@ -214,15 +213,3 @@ def _spend(nonce: str, expires: object) -> bool:
         {"nonce": nonce, "expires": expires},
     )
     return inserted.first() is not None
-
-
-def _network(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is None:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return (
-        str(found.ipv4_mapped or found) if isinstance(found, ipaddress.IPv6Address) else str(found)
-    )

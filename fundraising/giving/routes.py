@@ -28,7 +28,7 @@ from fundraising.campaigns.errors import CampaignNotOpen
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError
-from fundraising.extensions import limiter
+from fundraising.extensions import limiter, visitor
 from fundraising.floods.errors import PuzzleWanted
 from fundraising.floods.puzzles import Solution
 from fundraising.floods.service import Visit
@@ -70,7 +70,7 @@ def device() -> str:
     """Name the browser for limits: its own cookie, else its address (many donors may share one)."""
     known = session.get("device")
     _know_device()
-    return f"device:{known}" if known else f"address:{request.remote_addr}"
+    return f"device:{known}" if known else f"address:{visitor()}"
 
 
 def _know_device() -> None:

@@ -55,9 +55,9 @@ def start(job: Job) -> "subprocess.Popen[bytes]":
     )
 
 
-def end(process: "subprocess.Popen[bytes]") -> Load:
+def end(process: "subprocess.Popen[bytes]", within: float = 120) -> Load:
     """Return what came of a load that was started."""
-    out, _ = process.communicate(timeout=120)
+    out, _ = process.communicate(timeout=within)
     assert process.returncode == 0
     good, others, seconds = out.split()
     return Load(int(good), int(others), float(seconds))
