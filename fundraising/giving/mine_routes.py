@@ -14,10 +14,9 @@ from fundraising.database import db, transaction
 from fundraising.equipment import queries as equipment
 from fundraising.extensions import limiter
 from fundraising.funds import queries as funds
-from fundraising.giving import panels, people, queries, returns, service
+from fundraising.giving import browsers, panels, people, queries, returns, service
 from fundraising.giving.forms import CodeForm, DisplayForm, FindForm
 from fundraising.giving.models import Display, FindCode, Gift
-from fundraising.giving.routes import _not_kept, _secret, device
 from fundraising.i18n import gettext as _
 from fundraising.mail import service as mail
 from fundraising.money import Money
@@ -53,12 +52,12 @@ def trace(token: str) -> ResponseReturnValue:
         has_person=bool(person.name or person.email),
         form=DisplayForm(display=gift.display),
     )
-    return _secret(page)
+    return browsers.secret(page)
 
 
 @bp.post("/t/<token>/display")
 @public
-@limiter.limit("20 per minute", key_func=device)
+@limiter.limit("20 per minute", key_func=browsers.device)
 def display(token: str) -> ResponseReturnValue:
     """Change how the donor is named, or take the message away."""
     gift = queries.by_token(token)
@@ -75,13 +74,15 @@ def display(token: str) -> ResponseReturnValue:
 
 @bp.route("/t/<token>/erase", methods=["GET", "POST"])
 @public
-@limiter.limit("20 per minute", key_func=device, methods=["POST"])
+@limiter.limit("20 per minute", key_func=browsers.device, methods=["POST"])
 def erase(token: str) -> ResponseReturnValue:
     """Destroy the donor's personal data after a page that says what that means."""
     gift = queries.by_token(token)
     if request.method == "GET":
         campaign = campaigns.get_by_id(gift.campaign_id)
-        return _secret(render_template("giving/erase.html", gift=gift, demo=campaign.is_demo))
+        return browsers.secret(
+            render_template("giving/erase.html", gift=gift, demo=campaign.is_demo)
+        )
     with transaction():
         people.erase(gift)
     flash(_("Your name, address and message are gone. The gift stays in the books."), "ok")
@@ -94,7 +95,7 @@ def erase(token: str) -> ResponseReturnValue:
 @bp.route("/find", methods=["GET", "POST"])
 @public
 @limiter.limit(ADDRESS_TRIES, methods=["POST"])
-@limiter.limit("10 per minute", key_func=device, methods=["POST"])
+@limiter.limit("10 per minute", key_func=browsers.device, methods=["POST"])
 def find() -> ResponseReturnValue:
     """Find a gift by a number from the payer's bill, its amount, and a one-time code by e-mail.
 
@@ -105,7 +106,7 @@ def find() -> ResponseReturnValue:
     form = FindForm()
     if not form.validate_on_submit():
         status = 422 if request.method == "POST" else 200
-        return _not_kept(render_template("giving/find.html", form=form), status)
+        return browsers.not_kept(render_template("giving/find.html", form=form), status)
     gift = _gift_of(form.number.data.strip(), Money.parse_yuan(form.amount.data))
     with transaction():
         if gift is not None and _has_enough_letters(gift):
@@ -127,18 +128,18 @@ def find() -> ResponseReturnValue:
 @bp.route("/find/code", methods=["GET", "POST"])
 @public
 @limiter.limit(ADDRESS_TRIES, methods=["POST"])
-@limiter.limit("20 per minute", key_func=device, methods=["POST"])
+@limiter.limit("20 per minute", key_func=browsers.device, methods=["POST"])
 def find_code() -> ResponseReturnValue:
     """Take the code and open the gift; five tries, ten minutes, one use."""
     form = CodeForm()
     if not form.validate_on_submit():
         status = 422 if request.method == "POST" else 200
-        return _not_kept(render_template("giving/find_code.html", form=form), status)
+        return browsers.not_kept(render_template("giving/find_code.html", form=form), status)
     with transaction():
         gift = _redeem(session.get("find", ""), form.code.data.strip())
     if gift is None:
         form.code.errors = [_("This code is wrong or no longer valid.")]
-        return _not_kept(render_template("giving/find_code.html", form=form), 422)
+        return browsers.not_kept(render_template("giving/find_code.html", form=form), 422)
     session.pop("find", None)
     return redirect(url_for(".trace", token=gift.token), 303)
 

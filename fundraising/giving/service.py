@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,6 +12,7 @@ from fundraising import clock, references
 from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.errors import CampaignNotOpen
+from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.giving import people, ways
 from fundraising.giving.errors import (
@@ -86,24 +88,40 @@ def start_gift(asked: StartGift) -> Gift:
     known = find_started(asked)
     if known is not None:
         return known
+    campaign = _checked_campaign(asked)
+    told = PersonData(
+        name=people.clean(asked.name, people.MAX_NAME),
+        email=normal_address(asked.email) if asked.email.strip() else "",
+        payer_name=people.clean(asked.payer_name, people.MAX_PAYER),
+        payer_tax_no=asked.payer_tax_no,
+    )
+    if asked.receipt_rule in PERIOD_RULES and not told.email:
+        raise AddressNeeded
+    expires_at = clock.now() + ways.order_time(asked.product)
+    gift = _unpaid_gift(asked, campaign, told, expires_at)
+    db.session.add(gift)
+    db.session.flush()
+    people.keep(gift.id, told)
+    payments.create_attempt(gift.id, asked.product, asked.amount, expires_at, gift.order_no)
+    return gift
+
+
+def _checked_campaign(asked: StartGift) -> Campaign:
     campaign = campaigns.get_public(asked.campaign_slug)
     if not campaign.is_open:
         raise CampaignNotOpen
-    if (
-        asked.amount.currency != "CNY"
-        or not campaign.min_fen <= asked.amount.minor <= campaign.max_fen
-    ):
+    is_within = campaign.min_fen <= asked.amount.minor <= campaign.max_fen
+    if asked.amount.currency != "CNY" or not is_within:
         raise AmountRefused
-    name = people.clean(asked.name, people.MAX_NAME)
-    message = people.clean_message(asked.message)
-    payer = people.clean(asked.payer_name, people.MAX_PAYER)
-    email = normal_address(asked.email) if asked.email.strip() else ""
+    return campaign
+
+
+def _unpaid_gift(
+    asked: StartGift, campaign: Campaign, told: PersonData, expires_at: datetime
+) -> Gift:
+    message, now = people.clean_message(asked.message), clock.now()
     is_period = asked.receipt_rule in PERIOD_RULES
-    if is_period and not email:
-        raise AddressNeeded
-    now = clock.now()
-    expires_at = now + ways.order_time(asked.product)
-    gift = Gift(
+    return Gift(
         ref=references.gift_reference(),
         order_no=references.order_number(),
         token=references.secret_token(),
@@ -115,22 +133,17 @@ def start_gift(asked: StartGift) -> Gift:
         channel=asked.product.provider,
         state=GiftState.CREATED,
         display=asked.display,
-        display_name=people.public_name(asked.display, name),
+        display_name=people.public_name(asked.display, told.name),
         message=message or None,
         message_state=MessageState.PENDING if message else MessageState.NONE,
         wants_fiscal_receipt=asked.wants_fiscal_receipt,
         receipt_rule=asked.receipt_rule,
-        receipt_group=people.group(name, email) if is_period else None,
+        receipt_group=people.group(told.name, told.email) if is_period else None,
         locale=asked.locale,
         consent_at=now,
         created_at=now,
         expires_at=expires_at,
     )
-    db.session.add(gift)
-    db.session.flush()
-    people.keep(gift.id, PersonData(name, email, payer, asked.payer_tax_no))
-    payments.create_attempt(gift.id, asked.product, asked.amount, expires_at, gift.order_no)
-    return gift
 
 
 def find_started(asked: StartGift) -> Gift | None:

@@ -7,11 +7,10 @@ from fundraising.access import public
 from fundraising.database import transaction
 from fundraising.errors import DomainError
 from fundraising.extensions import limiter
-from fundraising.giving import panels
+from fundraising.giving import browsers, panels
 from fundraising.giving import queries as gifts
 from fundraising.giving.models import Gift, ReceiptRule
 from fundraising.giving.panels import Panel
-from fundraising.giving.routes import device
 from fundraising.i18n import gettext as _
 from fundraising.receipts import letters, papers, queries, service
 from fundraising.receipts.errors import (
@@ -69,7 +68,7 @@ def _missing(gift: Gift) -> DomainError:
 
 @bp.post("/receipts/<token>/request")
 @public
-@limiter.limit("10 per minute", key_func=device)
+@limiter.limit("10 per minute", key_func=browsers.device)
 def request_one(token: str) -> ResponseReturnValue:
     """Issue the receipt of a gift now, whatever rule was chosen when it was given."""
     gift = gifts.by_token(token)
@@ -85,7 +84,7 @@ def request_one(token: str) -> ResponseReturnValue:
 
 @bp.post("/receipts/<token>/send")
 @public
-@limiter.limit("3 per minute; 10 per day", key_func=device)
+@limiter.limit("3 per minute; 10 per day", key_func=browsers.device)
 def send(token: str) -> ResponseReturnValue:
     """Send the receipt again to the address on file."""
     gift = gifts.by_token(token)

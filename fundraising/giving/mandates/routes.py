@@ -10,8 +10,7 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import transaction
 from fundraising.extensions import limiter
 from fundraising.floods.errors import PuzzleWanted
-from fundraising.giving import entrance, ways
-from fundraising.giving import routes as giving
+from fundraising.giving import browsers, checkouts, entrance, ways
 from fundraising.giving.mandates import donors, letters, queries, service, words
 from fundraising.giving.mandates.errors import MandateOver, MonthOver
 from fundraising.giving.mandates.forms import ChangeForm, LinkForm
@@ -35,7 +34,7 @@ def show(token: str) -> ResponseReturnValue:
 
 @bp.post("/m/<token>/change")
 @public
-@limiter.limit(TRIES, key_func=giving.device)
+@limiter.limit(TRIES, key_func=browsers.device)
 def change(token: str) -> ResponseReturnValue:
     """Change amount and day."""
     mandate = queries.by_token(token)
@@ -50,7 +49,7 @@ def change(token: str) -> ResponseReturnValue:
 
 @bp.post("/m/<token>/pause")
 @public
-@limiter.limit(TRIES, key_func=giving.device)
+@limiter.limit(TRIES, key_func=browsers.device)
 def pause(token: str) -> ResponseReturnValue:
     """Let it rest until the donor goes on."""
     mandate = queries.by_token(token)
@@ -62,7 +61,7 @@ def pause(token: str) -> ResponseReturnValue:
 
 @bp.post("/m/<token>/resume")
 @public
-@limiter.limit(TRIES, key_func=giving.device)
+@limiter.limit(TRIES, key_func=browsers.device)
 def resume(token: str) -> ResponseReturnValue:
     """Go on."""
     mandate = queries.by_token(token)
@@ -77,7 +76,7 @@ def resume(token: str) -> ResponseReturnValue:
 
 @bp.post("/m/<token>/end")
 @public
-@limiter.limit(TRIES, key_func=giving.device)
+@limiter.limit(TRIES, key_func=browsers.device)
 def end(token: str) -> ResponseReturnValue:
     """End it, with the second of two taps on one page."""
     mandate = queries.by_token(token)
@@ -89,7 +88,7 @@ def end(token: str) -> ResponseReturnValue:
 
 @bp.post("/m/<token>/erase")
 @public
-@limiter.limit(TRIES, key_func=giving.device)
+@limiter.limit(TRIES, key_func=browsers.device)
 def erase(token: str) -> ResponseReturnValue:
     """Destroy name and address of a monthly gift that has ended."""
     mandate = queries.by_token(token)
@@ -104,44 +103,44 @@ def erase(token: str) -> ResponseReturnValue:
 
 @bp.route("/m/<token>/<period>", methods=["GET", "POST"])
 @public
-@limiter.limit(giving.CROWD, methods=["POST"])
-@limiter.limit(giving.CHECKOUTS, key_func=giving.device, methods=["POST"])
+@limiter.limit(checkouts.CROWD, methods=["POST"])
+@limiter.limit(checkouts.CHECKOUTS, key_func=browsers.device, methods=["POST"])
 def give(token: str, period: str) -> ResponseReturnValue:
     """Give a month's gift: the letter's link leads here, one tap begins the order or finds the one begun."""
     mandate = queries.by_token(token)
     month = queries.month(mandate.id, period)
     campaign = campaigns.get_by_id(mandate.campaign_id)
     if request.method == "GET":
-        if giving._is_stranger_inside_wechat():
-            return giving._become_known(request.full_path)
+        if browsers.is_stranger_inside_wechat():
+            return browsers.become_known(request.full_path)
         return _give_page(mandate, month, campaign)
     if month.is_paid:
         return redirect(url_for(".give", token=token, period=period), 303)
     try:
-        gift = _begin(mandate, month, campaign, giving._product(request.form.get("product")))
+        gift = _begin(mandate, month, campaign, checkouts.product(request.form.get("product")))
     except PuzzleWanted as wanted:
-        return giving._puzzle_page(wanted, campaign, month.period.amount_fen)
+        return checkouts.puzzle_page(wanted, campaign, month.period.amount_fen)
     except (MandateOver, MonthOver, CampaignNotOpen) as refused:
         flash(str(refused.message), "error")
         return redirect(url_for(".show", token=token), 303)
-    giving._remember(gift)
-    giving._open(gift, campaign)
+    browsers.remember(gift)
+    checkouts.open_order(gift, campaign)
     return redirect(url_for("giving.pay", order_no=gift.order_no), 303)
 
 
 def _begin(mandate: Mandate, month: Month, campaign: Campaign, product: Product) -> Gift:
     """Begin the month's order through the same gate as any gift; the same month again is the same order."""
-    amount_fen, solution = month.period.amount_fen, giving._solution()
+    amount_fen, solution = month.period.amount_fen, checkouts.solution()
     if month.gift is not None:
-        entrance.again(month.gift, product, giving._visit(campaign, amount_fen), solution)
+        entrance.again(month.gift, product, checkouts.visit(campaign, amount_fen), solution)
         return month.gift
     asked = service.gift_of(mandate, month.period, product)
     along = service.tie(mandate.id, month.period.period)
-    return entrance.start(asked, lambda: giving._visit(campaign, amount_fen), solution, along)
+    return entrance.start(asked, lambda: checkouts.visit(campaign, amount_fen), solution, along)
 
 
 def _give_page(mandate: Mandate, month: Month, campaign: Campaign) -> ResponseReturnValue:
-    offered = ways.offered(giving._agent())
+    offered = ways.offered(browsers.agent())
     usual = [way for way in offered if way.provider == mandate.channel]
     others = [way for way in offered if way not in usual]
     is_givable = mandate.state == MandateState.ACTIVE and month.period.state in service.GIVABLE
@@ -154,7 +153,7 @@ def _give_page(mandate: Mandate, month: Month, campaign: Campaign) -> ResponseRe
         ways=usual + others,
         is_givable=is_givable and campaign.is_open,
     )
-    return giving._secret(page)
+    return browsers.secret(page)
 
 
 # ---------------------------------------------------------------------- finding the link again
@@ -163,13 +162,13 @@ def _give_page(mandate: Mandate, month: Month, campaign: Campaign) -> ResponseRe
 @bp.route("/monthly", methods=["GET", "POST"])
 @public
 @limiter.limit("60 per minute; 300 per hour", methods=["POST"])
-@limiter.limit("10 per minute", key_func=giving.device, methods=["POST"])
+@limiter.limit("10 per minute", key_func=browsers.device, methods=["POST"])
 def find() -> ResponseReturnValue:
     """Send the donor's links to the address written; the answer is the same whether or not there are any."""
     form = LinkForm()
     if not form.validate_on_submit():
         status = 422 if request.method == "POST" else 200
-        return giving._not_kept(render_template("monthly/find.html", form=form), status)
+        return browsers.not_kept(render_template("monthly/find.html", form=form), status)
     with transaction():
         for mandate in queries.of_address(donors.email_key(form.address())):
             letters.link(mandate, campaigns.get_by_id(mandate.campaign_id))
@@ -197,4 +196,4 @@ def _page(mandate: Mandate, form: ChangeForm, status: int = 200) -> ResponseRetu
         form=form,
         has_person=mandate.wrapped_key is not None,
     )
-    return giving._secret(page, status)
+    return browsers.secret(page, status)

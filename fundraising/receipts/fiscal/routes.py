@@ -15,11 +15,10 @@ from fundraising.database import transaction
 from fundraising.errors import DomainError
 from fundraising.extensions import limiter
 from fundraising.files import service as files
-from fundraising.giving import panels, people
+from fundraising.giving import browsers, panels, people
 from fundraising.giving import queries as gifts
 from fundraising.giving.models import Gift
 from fundraising.giving.panels import Panel
-from fundraising.giving.routes import device
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.receipts.fiscal import imports, queries, service
@@ -36,7 +35,7 @@ class BillsForm(FlaskForm):
 
 @bp.post("/t/<token>/fiscal")
 @public
-@limiter.limit("10 per minute", key_func=device)
+@limiter.limit("10 per minute", key_func=browsers.device)
 def wish(token: str) -> ResponseReturnValue:
     """Take down that a donor wants the fiscal receipt, and for whom; ask the department when it can be."""
     gift = gifts.by_token(token)
