@@ -116,14 +116,14 @@ def _flask_config(settings: Settings) -> dict[str, object]:
         "WTF_CSRF_SSL_STRICT": False,  # http.refuse_foreign asks for the origin; many browsers hide the referrer
         "RATELIMIT_ENABLED": settings.ratelimit_enabled,
         "RATELIMIT_STORAGE_URI": settings.redis_url or "memory://",
-        "RATELIMIT_STORAGE_OPTIONS": _redis_options() if settings.redis_url else {},
+        "RATELIMIT_STORAGE_OPTIONS": redis_options() if settings.redis_url else {},
         "RATELIMIT_HEADERS_ENABLED": True,
         "DEBUG": settings.debug,
         "BABEL_TRANSLATION_DIRECTORIES": "../translations",
     }
 
 
-def _redis_options() -> dict[str, object]:
+def redis_options() -> dict[str, object]:
     """A Redis that is frozen may hold up a request for a moment, and only the one that finds out."""
     return {
         "socket_timeout": 0.25,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Flask, request
-from flask_limiter import Limiter
+from flask_limiter import Limiter, RateLimitExceeded
 from flask_wtf.csrf import CSRFProtect
 from limits.strategies import FixedWindowRateLimiter
 
@@ -33,6 +33,22 @@ class SafeLimiter(Limiter):
         is_counting = app.config.get("RATELIMIT_ENABLED", True)
         if is_counting and app.config["RATELIMIT_STORAGE_URI"] != "memory://":
             self._fallback_limiter = AloneLimits(self._fallback_storage)
+
+    def _check_request_limit(
+        self,
+        callable_name: str | None = None,
+        in_middleware: bool = True,  # noqa: FBT001, FBT002  the library's own
+    ) -> None:
+        """Count a request; who is asking while another finds Redis dead is counted in memory, too."""
+        try:
+            super()._check_request_limit(callable_name, in_middleware)
+        except RateLimitExceeded:
+            raise
+        except Exception:
+            if not self._storage_dead:
+                raise
+            self.context.seen_limits.clear()
+            super()._check_request_limit(callable_name, in_middleware)
 
 
 def visitor() -> str:

@@ -104,7 +104,7 @@ class Site:
     def _serve(self, *words: str, target: str) -> int:
         port = processes.free_port()
         self.spawn(*words, "--port", str(port), "--log-level", "error", target)
-        processes.wait_for(lambda: processes.answers("127.0.0.1", port), 30)
+        assert processes.wait_for(lambda: processes.answers("127.0.0.1", port), 120)
         time.sleep(2)
         return port
 
