@@ -179,6 +179,10 @@ class Settings(BaseSettings):
         default="",
         description="Signing secret of the webhook (whsec_…); several separated by commas while rotating.",
     )
+    stripe_monthly: bool = Field(
+        default=False,
+        description="Let a donor's card be saved for their monthly gifts and charged after each notice.",
+    )
     stripe_simulator_url: str = Field(
         default="",
         description="Development: address of Stripe's simulator, linked from the pay page.",

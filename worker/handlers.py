@@ -12,6 +12,7 @@ from fundraising.campaigns import service as campaigns
 from fundraising.database import db, transaction
 from fundraising.floods import service as floods
 from fundraising.giving import import_batches, reconciling, settlement
+from fundraising.giving.mandates import charging
 from fundraising.giving.mandates import schedule as mandates
 from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
@@ -44,6 +45,9 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
     Kind.FOLLOW_REFUND: receipts.follow_refund,
     Kind.ADVANCE_FISCAL: fiscal.advance,
     Kind.RECONCILE: _reconcile_day,
+    Kind.SIGN_MANDATE: charging.sign,
+    Kind.CHARGE_MONTH: charging.charge,
+    Kind.END_CONTRACT: charging.end_contract,
     Kind.SEND_MAIL: mail.deliver,
     Kind.IMPORT_GIFTS: import_batches.handle,
 }
@@ -59,8 +63,9 @@ def due_queues() -> set[str]:
 
 
 def drain_money() -> None:
-    """Settle waiting notices, then ask about payments whose notice has not come."""
+    """Settle waiting notices, charge what is due, then ask about payments whose notice has not come."""
     settlement.drain(BUDGET)
+    drain_outbox(Queue.MONEY)
     polling.poll_due(settlement.apply_facts)
     refunds.pursue_due(settlement.apply_facts)
     settlement.drain(BUDGET)

@@ -7,6 +7,7 @@ from fundraising.payments.providers.base import Product
 CHANNELS = {
     "stripe" if product is Product.STRIPE_CHECKOUT else product.value: product
     for product in Product
+    if product.is_asked_for
 }
 """Ways to pay by the names they have in JSON."""
 

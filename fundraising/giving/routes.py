@@ -83,12 +83,17 @@ def _start(form: DonateForm, campaign: Campaign) -> Gift:
     assert amount is not None
     along: Along = entrance.alone
     often = ""
+    product = checkouts.product(form.product.data)
     if form.is_monthly:
-        along, often = monthly_words.promised(form, campaign), f":m{form.day.data}"
+        product = ways.kept(product)
+        along, often = (
+            monthly_words.promised(form, campaign, product),
+            f":m{form.day.data}{product.provider[:1]}",
+        )
     asked = StartGift(
         campaign_slug=campaign.slug,
         amount=amount,
-        product=checkouts.product(form.product.data),
+        product=product,
         idempotency_key=f"{form.key.data[:60]}{often}",
         display=Display(form.display.data),
         name=form.name.data or "",
@@ -130,6 +135,7 @@ def _form_page(form: DonateForm, campaign: Campaign, status: int = 200) -> Respo
         demo=campaign.is_demo,
         unpaid=unpaid,
         ways=ways.offered(browsers.agent()),
+        may_charge=ways.kept(Product.STRIPE_CHECKOUT) is Product.STRIPE_KEEP,
     )
     return browsers.not_kept(page, status)
 

@@ -50,7 +50,7 @@ def chosen(asked: str | None, agent: str) -> Product:
     Raises:
         ProductOff: no way to give is set up here.
     """
-    if asked in {product.value for product in Product}:
+    if asked in {product.value for product in Product if product.is_asked_for}:
         return Product(asked)
     names = [way.provider for way in offered(agent)]
     if not names:
@@ -61,6 +61,13 @@ def chosen(asked: str | None, agent: str) -> Product:
     if wanted == "wechatpay":
         return _wechat_product(agent)
     return Product.STRIPE_CHECKOUT if wanted == "stripe" else Product.BANK_TRANSFER
+
+
+def kept(product: Product) -> Product:
+    """Return the product that also keeps the donor's card for monthly gifts, where that is turned on."""
+    settings: Settings = current_app.extensions["settings"]
+    is_kept = product is Product.STRIPE_CHECKOUT and settings.stripe_monthly
+    return Product.STRIPE_KEEP if is_kept and "stripe" in payments.providers() else product
 
 
 def return_url(order_no: str) -> str:

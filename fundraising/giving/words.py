@@ -95,6 +95,9 @@ PRODUCTS: dict[str, Any] = {
     Product.WECHATPAY_JSAPI: _l("WeChat Pay, inside WeChat"),
     Product.WECHATPAY_H5: _l("WeChat Pay, mobile browser"),
     Product.BANK_TRANSFER: _l("Bank transfer"),
+    Product.STRIPE_CHECKOUT: _l("Card (Stripe)"),
+    Product.STRIPE_KEEP: _l("Card (Stripe), kept for monthly gifts"),
+    Product.STRIPE_SAVED: _l("Saved card (Stripe)"),
 }
 ATTEMPTS: dict[str, Any] = {
     AttemptState.CREATED: _l("Not opened at the provider yet"),

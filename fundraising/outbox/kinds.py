@@ -20,6 +20,9 @@ class Kind(StrEnum):
     FOLLOW_REFUND = "receipts.follow_refund"
     ADVANCE_FISCAL = "fiscal.advance"
     RECONCILE = "payments.reconcile"
+    SIGN_MANDATE = "mandates.sign"
+    CHARGE_MONTH = "mandates.charge"
+    END_CONTRACT = "mandates.end_contract"
     SEND_MAIL = "mail.send"
     IMPORT_GIFTS = "gifts.import"
 
@@ -30,6 +33,9 @@ QUEUE_OF = {
     Kind.FOLLOW_REFUND: Queue.RECEIPTS,
     Kind.ADVANCE_FISCAL: Queue.RECEIPTS,
     Kind.RECONCILE: Queue.MAINTENANCE,
+    Kind.SIGN_MANDATE: Queue.MONEY,
+    Kind.CHARGE_MONTH: Queue.MONEY,
+    Kind.END_CONTRACT: Queue.MAINTENANCE,
     Kind.SEND_MAIL: Queue.MAIL,
     Kind.IMPORT_GIFTS: Queue.MAINTENANCE,
 }

@@ -22,6 +22,7 @@ from fundraising.payments.errors import (
 )
 from fundraising.payments.models import Attempt, AttemptState
 from fundraising.payments.providers.base import (
+    ChargingProvider,
     InAppProvider,
     Instruction,
     OrderRequest,
@@ -37,6 +38,7 @@ from fundraising.references import order_number
 FIRST_QUERY = timedelta(seconds=10)
 IN_APP = frozenset({"wechatpay"})
 RETURNING = frozenset({"alipay"})
+CHARGING = frozenset({"stripe"})
 log = structlog.get_logger(__name__)
 
 
@@ -58,6 +60,13 @@ def in_app_provider(name: str) -> InAppProvider:
     if name not in IN_APP:
         raise ProductOff
     return cast("InAppProvider", provider(name))
+
+
+def charging_provider(name: str) -> ChargingProvider:
+    """Return a provider at which donors can agree to be charged again. Raises ProductOff."""
+    if name not in CHARGING:
+        raise ProductOff
+    return cast("ChargingProvider", provider(name))
 
 
 def is_genuine_return(order_id: UUID, query: bytes, merchant_ref: str) -> bool:
@@ -164,9 +173,7 @@ def _end_reading() -> None:
 
 
 def _keep(attempt_id: UUID, instruction: Instruction) -> None:
-    attempt = db.session.execute(
-        select(Attempt).where(Attempt.id == attempt_id).with_for_update()
-    ).scalar_one()
+    attempt = lock(attempt_id)
     attempt.instruction = asdict(instruction)
     attempt.opened_at = clock.now()
     if attempt.state == AttemptState.CREATED:
@@ -180,6 +187,12 @@ def get(attempt_id: UUID) -> Attempt:
     if found is None:
         raise AttemptNotFound
     return found
+
+
+def lock(attempt_id: UUID) -> Attempt:
+    """Return an attempt as it is now and lock it until the transaction ends."""
+    query = select(Attempt).where(Attempt.id == attempt_id).with_for_update()
+    return db.session.execute(query.execution_options(populate_existing=True)).scalar_one()
 
 
 def latest(order_id: UUID) -> Attempt | None:

@@ -20,17 +20,24 @@ KIND = "monthly"
 def begun(mandate: Mandate, campaign: Campaign) -> None:
     """Write that the first gift has come in, when the next is due, and where to change or end it."""
     with force_locale(mandate.locale):
+        values = {**_values(mandate, campaign), "next": on_day(mandate.next_on)}
+        by_tap = gettext(
+            "Your first gift of %(amount)s for “%(campaign)s” has arrived. Thank you!\n\n"
+            "The next one is due on %(next)s. We write to you before each gift. Nothing is charged by "
+            "itself: you give each time with one tap.",
+            **values,
+        )
+        by_card = gettext(
+            "Your first gift of %(amount)s for “%(campaign)s” has arrived. Thank you!\n\n"
+            "The next one is charged to your card on %(next)s, as you wished. We write to you days before each "
+            "charge, so that you can change, pause or end it first.",
+            **values,
+        )
         _send(
             mandate,
             f"monthly-begun:{mandate.id}",
             gettext("Thank you: your monthly gift has begun"),
-            gettext(
-                "Your first gift of %(amount)s for “%(campaign)s” has arrived. Thank you!\n\n"
-                "The next one is due on %(next)s. We write to you before each gift. Nothing is charged by "
-                "itself: you give each time with one tap.",
-                **_values(mandate, campaign),
-                next=on_day(mandate.next_on),
-            ),
+            by_card if mandate.is_charged else by_tap,
         )
 
 
@@ -42,11 +49,7 @@ def announced(mandate: Mandate, month: MandatePeriod, campaign: Campaign) -> Non
             mandate,
             f"monthly-notice:{mandate.id}:{month.period}:{month.announced_at.timestamp():.0f}",
             gettext("Your monthly gift of %(amount)s is due on %(due)s", **_pair(values)),
-            gettext(
-                "On %(due)s your monthly gift of %(amount)s for “%(campaign)s” is due. Nothing is charged by "
-                "itself.\n\nGive it with one tap, now or on that day:\n%(give)s",
-                **values,
-            ),
+            _by_card(values) if mandate.is_charged else _by_tap(values),
         )
 
 
@@ -62,6 +65,25 @@ def due(mandate: Mandate, month: MandatePeriod, campaign: Campaign) -> None:
                 "Today your monthly gift of %(amount)s for “%(campaign)s” is due. "
                 "Give it with one tap:\n%(give)s\n\n"
                 "If you would rather not give this month, you need do nothing.",
+                **values,
+            ),
+        )
+
+
+def declined(mandate: Mandate, month: MandatePeriod, campaign: Campaign) -> None:
+    """Say that the card could not be charged, with the link to give by one tap instead."""
+    with force_locale(mandate.locale):
+        values = _values(mandate, campaign, month)
+        _send(
+            mandate,
+            f"monthly-declined:{mandate.id}:{month.period}",
+            gettext(
+                "Your monthly gift of %(amount)s could not be charged", amount=values["amount"]
+            ),
+            gettext(
+                "Your card was not charged for your monthly gift of %(amount)s for “%(campaign)s”: the bank "
+                "declined. We do not try again this month.\n\n"
+                "If you like, give it with one tap, in any way to pay:\n%(give)s",
                 **values,
             ),
         )
@@ -155,6 +177,24 @@ def _send(mandate: Mandate, key: str, subject: str, said: str) -> None:
     mail.send(
         key, KIND, to=to, subject=subject, body=f"{said}\n\n{foot}\n\n{_organisation(settings)}"
     )
+
+
+def _by_tap(values: Mapping[str, str]) -> str:
+    said: str = gettext(
+        "On %(due)s your monthly gift of %(amount)s for “%(campaign)s” is due. Nothing is charged by "
+        "itself.\n\nGive it with one tap, now or on that day:\n%(give)s",
+        **values,
+    )
+    return said
+
+
+def _by_card(values: Mapping[str, str]) -> str:
+    said: str = gettext(
+        "On %(due)s your card is charged %(amount)s, your monthly gift for “%(campaign)s”. You need do "
+        "nothing.\n\nIf you would rather not, change, pause or end it before that day.",
+        **values,
+    )
+    return said
 
 
 def _values(

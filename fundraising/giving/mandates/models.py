@@ -24,6 +24,7 @@ class Way(StrEnum):
     """How a month is charged. A reminder charges nothing: the donor pays by one tap."""
 
     REMINDER = "reminder"
+    STRIPE = "stripe"
 
 
 class Reason(StrEnum):
@@ -52,8 +53,9 @@ class Mandate(Base):
     """A promise to give ``amount_fen`` on a day of each month. ``token`` is the donor's key to it.
 
     ``next_on`` is the due date of the next month to be announced, ``missed`` how many were not given in a
-    row, ``channel`` how the donor paid last. Name and address are sealed under a key of
-    their own; ``email_key`` is a keyed hash by which a donor who lost the link is found.
+    row, ``channel`` how the donor paid last. ``wished_way`` is how the donor wished to be charged; ``way``
+    follows when the provider has told its numbers of the payer and of the means. Name and address are sealed
+    under a key of their own; ``email_key`` is a keyed hash by which a donor who lost the link is found.
     """
 
     __tablename__ = "mandate"
@@ -61,7 +63,12 @@ class Mandate(Base):
         CheckConstraint("amount_fen > 0", name="amount_positive"),
         CheckConstraint("day BETWEEN 1 AND 31", name="day_of_month"),
         CheckConstraint("state IN ('pending', 'active', 'paused', 'ended')", name="state_known"),
-        CheckConstraint("way IN ('reminder')", name="way_known"),
+        CheckConstraint("way IN ('reminder', 'stripe')", name="way_known"),
+        CheckConstraint("wished_way IN ('reminder', 'stripe')", name="wished_way_known"),
+        CheckConstraint(
+            "way = 'reminder' OR (payer_ref IS NOT NULL AND means_ref IS NOT NULL)",
+            name="charged_has_contract",
+        ),
         CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_has_time"),
         CheckConstraint(
             "(state IN ('paused', 'ended')) = (reason IS NOT NULL)", name="rest_has_reason"
@@ -84,6 +91,9 @@ class Mandate(Base):
     state: Mapped[str] = mapped_column(default=MandateState.PENDING)
     reason: Mapped[str | None]
     way: Mapped[str] = mapped_column(default=Way.REMINDER)
+    wished_way: Mapped[str] = mapped_column(default=Way.REMINDER)
+    payer_ref: Mapped[str | None]
+    means_ref: Mapped[str | None]
     channel: Mapped[str]
     missed: Mapped[int] = mapped_column(default=0)
     display: Mapped[str]
@@ -96,6 +106,11 @@ class Mandate(Base):
     consent: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=clock.now)
     ended_at: Mapped[datetime | None]
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether a month is charged by itself after its notice."""
+        return self.way != Way.REMINDER
 
     @property
     def is_over(self) -> bool:

@@ -131,6 +131,8 @@ def give(token: str, period: str) -> ResponseReturnValue:
 def _begin(mandate: Mandate, month: Month, campaign: Campaign, product: Product) -> Gift:
     """Begin the month's order through the same gate as any gift; the same month again is the same order."""
     amount_fen, solution = month.period.amount_fen, checkouts.solution()
+    if not service.is_givable(mandate, month.period):
+        raise MandateOver if mandate.state != MandateState.ACTIVE else MonthOver
     if month.gift is not None:
         entrance.again(month.gift, product, checkouts.visit(campaign, amount_fen), solution)
         return month.gift
@@ -143,7 +145,6 @@ def _give_page(mandate: Mandate, month: Month, campaign: Campaign) -> ResponseRe
     offered = ways.offered(browsers.agent())
     usual = [way for way in offered if way.provider == mandate.channel]
     others = [way for way in offered if way not in usual]
-    is_givable = mandate.state == MandateState.ACTIVE and month.period.state in service.GIVABLE
     page = render_template(
         "monthly/give.html",
         mandate=mandate,
@@ -151,7 +152,7 @@ def _give_page(mandate: Mandate, month: Month, campaign: Campaign) -> ResponseRe
         campaign=campaign,
         demo=campaign.is_demo,
         ways=usual + others,
-        is_givable=is_givable and campaign.is_open,
+        is_givable=service.is_givable(mandate, month.period) and campaign.is_open,
     )
     return browsers.secret(page)
 
@@ -189,7 +190,7 @@ def _page(mandate: Mandate, form: ChangeForm, status: int = 200) -> ResponseRetu
         campaign=campaign,
         demo=campaign.is_demo,
         months=months,
-        waiting=waiting,
+        waiting=[m for m in waiting if service.is_givable(mandate, m.period)],
         next_on=min([mandate.next_on, *(m.period.due_on for m in waiting)]),
         given_fen=sum(m.gift.kept_fen for m in months if m.gift and m.is_paid),
         words=words,

@@ -24,11 +24,15 @@ from fundraising.giving.mandates.models import (
     MandateState,
     PeriodState,
     Reason,
+    Way,
 )
-from fundraising.giving.models import Gift
+from fundraising.giving.models import Gift, GiftState
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Kind
 
 AT_ONCE = 100
 MOST_UNPAID = 3
+OVER = (GiftState.CLOSED, GiftState.FAILED)
 NEVER_BEGUN = timedelta(days=35)
 HOURS = range(8, 22)
 """Letters and charges go out by day in China: providers want it, and people sleep."""
@@ -75,7 +79,7 @@ def announce() -> int:
 
 
 def remind() -> int:
-    """Send the link on the day a month is due, when nothing was given on its notice."""
+    """On the day a month is due, send the link when nothing was given on its notice, or let the card be charged."""
     query = (
         select(Mandate.id)
         .join(MandatePeriod, MandatePeriod.mandate_id == Mandate.id)
@@ -87,6 +91,22 @@ def remind() -> int:
         )
     )
     return _each(query, _remind)
+
+
+def note_declined() -> int:
+    """Close months whose card was not charged; the donor may give them by the link."""
+    query = (
+        select(Mandate.id)
+        .join(MandatePeriod, MandatePeriod.mandate_id == Mandate.id)
+        .join(Gift, Gift.id == MandatePeriod.gift_id)
+        .where(
+            Mandate.way != Way.REMINDER,
+            MandatePeriod.state == PeriodState.ASKED,
+            Gift.state.in_(OVER),
+            Gift.paid_at.is_(None),
+        )
+    )
+    return _each(query, _note_declined)
 
 
 def give_up() -> int:
@@ -114,7 +134,13 @@ def end_never_begun() -> int:
 
 
 ALWAYS: tuple[Callable[[], int], ...] = (note_paid, end_never_begun)
-BY_DAY: tuple[Callable[[], int], ...] = (rest_where_closed, give_up, announce, remind)
+BY_DAY: tuple[Callable[[], int], ...] = (
+    note_declined,
+    rest_where_closed,
+    give_up,
+    announce,
+    remind,
+)
 
 
 # ---------------------------------------------------------------------- inside
@@ -162,7 +188,13 @@ def _paid(mandate: Mandate, period: str) -> None:
     if mandate.state == MandateState.PENDING:
         mandate.state = MandateState.ACTIVE
         db.session.flush()
-        letters.begun(mandate, campaigns.get_by_id(mandate.campaign_id))
+        if (
+            mandate.wished_way == mandate.channel == Way.STRIPE
+        ):  # the letter follows when the card is read
+            payload = {"mandate": str(mandate.id), "gift": str(month.gift_id)}
+            outbox.add(Kind.SIGN_MANDATE, f"mandate-sign:{mandate.id}", payload)
+        else:
+            letters.begun(mandate, campaigns.get_by_id(mandate.campaign_id))
 
 
 def _rest(mandate: Mandate) -> None:
@@ -210,10 +242,35 @@ def _remind(mandate: Mandate) -> None:
         return
     now, today = clock.now(), clock.today()
     for month in _months(mandate.id, PeriodState.ANNOUNCED):
-        if month.due_on <= today and month.not_before <= now:
-            month.state, month.asked_at = PeriodState.ASKED, now
-            if not _is_paid(month):
-                letters.due(mandate, month, campaigns.get_by_id(mandate.campaign_id))
+        if month.due_on > today or month.not_before > now:
+            continue
+        month.state, month.asked_at = PeriodState.ASKED, now
+        if mandate.is_charged:
+            key = f"mandate-charge:{mandate.id}:{month.period}:{month.announced_at.timestamp():.0f}"
+            payload = {"mandate": str(mandate.id), "period": month.period}
+            outbox.add(Kind.CHARGE_MONTH, key, payload)
+        elif not _is_paid(month):
+            letters.due(mandate, month, campaigns.get_by_id(mandate.campaign_id))
+
+
+def _note_declined(mandate: Mandate) -> None:
+    for month in _months(mandate.id, PeriodState.ASKED):
+        gift = (
+            db.session.get(Gift, month.gift_id, populate_existing=True) if month.gift_id else None
+        )
+        if gift is None or gift.state not in OVER or gift.is_paid:
+            continue
+        month.state, month.closed_at = PeriodState.FAILED, clock.now()
+        if mandate.state == MandateState.ACTIVE:
+            mandate.missed += 1
+            letters.declined(mandate, month, campaigns.get_by_id(mandate.campaign_id))
+    db.session.flush()
+    _rest_if_unpaid(mandate)
+
+
+def _rest_if_unpaid(mandate: Mandate) -> None:
+    if mandate.state == MandateState.ACTIVE and mandate.missed >= MOST_UNPAID:
+        service.pause(mandate.id, Reason.UNPAID)
 
 
 def _give_up(mandate: Mandate, latest: datetime) -> None:
@@ -224,8 +281,7 @@ def _give_up(mandate: Mandate, latest: datetime) -> None:
             month.state, month.closed_at = PeriodState.FAILED, clock.now()
             mandate.missed += 1
     db.session.flush()
-    if mandate.missed >= MOST_UNPAID:
-        service.pause(mandate.id, Reason.UNPAID)
+    _rest_if_unpaid(mandate)
 
 
 def _is_paid(month: MandatePeriod) -> bool:

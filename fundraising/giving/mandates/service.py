@@ -34,10 +34,14 @@ from fundraising.giving.mandates.models import (
     MandateState,
     PeriodState,
     Reason,
+    Way,
 )
 from fundraising.giving.models import Display, Gift, ReceiptRule
 from fundraising.giving.service import StartGift
 from fundraising.money import Money
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Kind
+from fundraising.payments import service as payments
 from fundraising.payments.providers.base import Product
 
 DAYS = range(1, 32)
@@ -50,6 +54,7 @@ class Promise:
 
     day: int
     consent: str
+    way: Way = Way.REMINDER
 
 
 def notice() -> timedelta:
@@ -78,6 +83,7 @@ def begin(promise: Promise, gift: Gift) -> Mandate:
         day=promise.day,
         starts_on=today,
         next_on=calendar.due_after(promise.day, today, {this_month}),
+        wished_way=promise.way,
         channel=gift.channel,
         display=gift.display,
         receipt_rule=gift.receipt_rule,
@@ -140,8 +146,8 @@ def tie(mandate_id: UUID, period: str) -> Callable[[Gift], None]:
         mandate = lock(mandate_id)
         if mandate.state != MandateState.ACTIVE:
             raise MandateOver
-        month = _lock_month(mandate_id, period)
-        if month.state not in GIVABLE or month.gift_id not in (None, gift.id):
+        month = lock_month(mandate_id, period)
+        if not is_givable(mandate, month) or month.gift_id not in (None, gift.id):
             raise MonthOver
         if month.amount_fen != gift.amount_fen:
             raise MonthOver
@@ -152,6 +158,13 @@ def tie(mandate_id: UUID, period: str) -> Callable[[Gift], None]:
 
 
 # ---------------------------------------------------------------------- the donor's verbs
+
+
+def is_givable(mandate: Mandate, month: MandatePeriod) -> bool:
+    """Whether the donor may give a month by a tap: not while a saved card is, or is about to be, charged for it."""
+    if mandate.state != MandateState.ACTIVE:
+        return False
+    return month.state in GIVABLE and (not mandate.is_charged or not month.is_open)
 
 
 def change(mandate_id: UUID, amount: Money, day: int) -> None:
@@ -208,6 +221,8 @@ def end(mandate_id: UUID, reason: Reason = Reason.DONOR) -> None:
         return
     mandate.state, mandate.reason, mandate.ended_at = MandateState.ENDED, reason, clock.now()
     _skip_open(mandate_id)
+    if mandate.is_charged:
+        outbox.add(Kind.END_CONTRACT, f"contract-ended:{mandate.id}", {"mandate": str(mandate.id)})
     if reason == Reason.NEVER_BEGUN:
         donors.erase(mandate)
     else:
@@ -247,7 +262,8 @@ def _lock_standing(mandate_id: UUID) -> Mandate:
     return mandate
 
 
-def _lock_month(mandate_id: UUID, period: str) -> MandatePeriod:
+def lock_month(mandate_id: UUID, period: str) -> MandatePeriod:
+    """Return a month and lock it; its mandate is locked before. Raises MandateNotFound."""
     found = db.session.get(
         MandatePeriod, (mandate_id, period), with_for_update=True, populate_existing=True
     )
@@ -266,8 +282,16 @@ def _open_months(mandate_id: UUID) -> list[MandatePeriod]:
 
 def _skip_open(mandate_id: UUID) -> None:
     for month in _open_months(mandate_id):
+        if month.gift_id is not None and is_under_way(month):
+            continue  # what was asked for before stands; its own outcome ends it
         month.state, month.closed_at = PeriodState.SKIPPED, clock.now()
     db.session.flush()
+
+
+def is_under_way(month: MandatePeriod) -> bool:
+    """Whether a saved card was charged for a month and the outcome is not known."""
+    attempt = payments.latest(month.gift_id) if month.gift_id else None
+    return attempt is not None and attempt.product == Product.STRIPE_SAVED and attempt.is_live
 
 
 def _next_due(mandate: Mandate) -> date:

@@ -11,6 +11,7 @@ from fundraising.giving.mandates.service import Promise
 from fundraising.giving.models import Gift
 from fundraising.i18n import fen_short, gettext, pick
 from fundraising.i18n import lazy_gettext as _l
+from fundraising.payments.providers.base import Product
 
 STATES: dict[str, Any] = {
     MandateState.PENDING: _l("Waits for its first gift"),
@@ -37,26 +38,36 @@ PERIOD_BADGES = {
     PeriodState.ASKED: "wait",
     PeriodState.PAID: "ok",
 }
-WAYS: dict[str, Any] = {Way.REMINDER: _l("a letter before each gift, given with one tap")}
+WAYS: dict[str, Any] = {
+    Way.REMINDER: _l("a letter before each gift, given with one tap"),
+    Way.STRIPE: _l("a letter days before, then charged to the card"),
+}
 
 
-def consent(amount_fen: int, day: int, campaign: Campaign) -> str:
+def consent(amount_fen: int, day: int, campaign: Campaign, way: Way) -> str:
     """Return the promise in the donor's own language, kept as it was agreed to."""
-    said: str = gettext(
+    values = {"amount": fen_short(amount_fen), "day": day, "campaign": pick(campaign.title)}
+    by_card: str = gettext(
+        "I wish to give %(amount)s each month, on day %(day)s, for “%(campaign)s”, and agree that my card is kept "
+        "at Stripe and charged for it. I am written to days before each charge. I can change, pause or end it at "
+        "any time by my own link.",
+        **values,
+    )
+    by_tap: str = gettext(
         "I wish to give %(amount)s each month, on day %(day)s, for “%(campaign)s”. I am written to before each "
         "gift; nothing is charged by itself. I can change, pause or end it at any time by my own link.",
-        amount=fen_short(amount_fen),
-        day=day,
-        campaign=pick(campaign.title),
+        **values,
     )
-    return said
+    return by_tap if way == Way.REMINDER else by_card
 
 
-def promised(form: DonateForm, campaign: Campaign) -> Callable[[Gift], Mandate]:
+def promised(form: DonateForm, campaign: Campaign, product: Product) -> Callable[[Gift], Mandate]:
     """Return what writes the mandate beside the first gift; call only after validation."""
     day = int(form.day.data)
+    way = Way.STRIPE if product is Product.STRIPE_KEEP else Way.REMINDER
 
     def written(gift: Gift) -> Mandate:
-        return service.begin(Promise(day, consent(gift.amount_fen, day, campaign)), gift)
+        agreed = consent(gift.amount_fen, day, campaign, way)
+        return service.begin(Promise(day, agreed, way), gift)
 
     return written

@@ -25,11 +25,18 @@ class Product(StrEnum):
     ALIPAY_QR = "alipay.qr"
     BANK_TRANSFER = "bank.transfer"
     STRIPE_CHECKOUT = "stripe.checkout"
+    STRIPE_KEEP = "stripe.keep"
+    STRIPE_SAVED = "stripe.saved"
 
     @property
     def provider(self) -> str:
         """The name of the provider."""
         return self.value.partition(".")[0]
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether a donor may ask for it by name; the others belong to a promise of monthly gifts."""
+        return self not in (Product.STRIPE_KEEP, Product.STRIPE_SAVED)
 
     @property
     def is_transfer(self) -> bool:
@@ -102,6 +109,24 @@ class OrderRequest:
     payer_openid: str | None = None
     client_ip: str | None = None
     return_url: str = ""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What lets us charge somebody who agreed to it: the provider's numbers of the payer and of the means."""
+
+    payer_ref: str
+    means_ref: str
+
+
+@dataclass(frozen=True)
+class ChargeRequest:
+    """Money to collect without the donor being there. The same ``merchant_ref`` on every try, with the same values."""
+
+    merchant_ref: str
+    contract: Contract
+    amount: Money
+    description: str
 
 
 @dataclass(frozen=True)
@@ -354,3 +379,21 @@ class InAppProvider(Provider, Protocol):
 
     def openid(self, code: str) -> str:
         """Trade the code that came back for the payer's openid."""
+
+
+class ChargingProvider(Provider, Protocol):
+    """A provider at which a donor can agree to be charged again."""
+
+    def contract_of(self, payment_ref: str) -> Contract | None:
+        """Return what a payment left for later ones, None when nothing. Raises ProviderUnavailable."""
+
+    def charge(self, request: ChargeRequest) -> list[Fact]:
+        """Collect money, once per number; an empty list means accepted and not decided.
+
+        Raises:
+            ProviderUnavailable: the outcome is unknown: ask, never charge under another number.
+            ProviderRejected: refused for certain; no money moves under this number.
+        """
+
+    def end_contract(self, contract: Contract) -> None:
+        """Make further charges impossible. Again, it changes nothing. Raises ProviderUnavailable."""

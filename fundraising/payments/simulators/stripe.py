@@ -50,6 +50,7 @@ class Simulator(base.Simulator):
             "STRIPE_ACCOUNT_ID": ACCOUNT_ID,
             "STRIPE_SECRET_KEY": SECRET_KEY,
             "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+            "STRIPE_MONTHLY": "true",
         }
         safety.write_settings(folder, values)
 
@@ -116,7 +117,8 @@ class Simulator(base.Simulator):
         if not intent:
             return None
         found = self.journal.get(intent)
-        return {**found, "latest_charge": self.journal.get(found["latest_charge"])}
+        charge = found["latest_charge"] and self.journal.get(found["latest_charge"])
+        return {**found, "latest_charge": charge}
 
 
 def nested(pairs: Iterable[tuple[str, str]]) -> Found:
@@ -228,8 +230,17 @@ def _money(app: Flask, simulator: Simulator) -> None:
         found = [r for r in journal.all("refund") if r["payment_intent"] == wanted]
         return _json(simulator.page(found, "/v1/refunds"))
 
+    @app.post("/v1/payment_intents")
+    def charge() -> ResponseReturnValue:
+        return simulator.once(account.charge)
+
+    @app.post("/v1/payment_methods/<number>/detach")
+    def forget(number: str) -> ResponseReturnValue:
+        return simulator.once(lambda _: account.forget(number))
+
     @app.get("/v1/refunds/<number>")
     @app.get("/v1/charges/<number>")
+    @app.get("/v1/payment_intents/<number>")
     def get_one(number: str) -> ResponseReturnValue:
         return _json(journal.get(number))
 

@@ -22,6 +22,7 @@ class Policy(courier.Policy):
     second_secret: bool = False
     skew_seconds: int = 0
     refund_state: str = "succeeded"
+    decline: str = ""
     fee_per_10000: int = 340
     fee_fixed: int = 0
 

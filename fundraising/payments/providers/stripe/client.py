@@ -14,7 +14,9 @@ from fundraising.payments.providers.base import (
     BillKind,
     BillRow,
     BillStatus,
+    ChargeRequest,
     CloseResult,
+    Contract,
     Envelope,
     Fact,
     FactSource,
@@ -22,6 +24,7 @@ from fundraising.payments.providers.base import (
     OrderRequest,
     OrderState,
     PayKind,
+    Product,
     ProviderRejected,
     ProviderUnavailable,
     QueryResult,
@@ -31,7 +34,7 @@ from fundraising.payments.providers.base import (
     Reply,
     Unparsable,
 )
-from fundraising.payments.providers.stripe import bills, objects, signing
+from fundraising.payments.providers.stripe import bills, objects, saved, signing
 from fundraising.payments.providers.stripe.wire import Wire, members
 
 SESSIONS = "/v1/checkout/sessions"
@@ -88,6 +91,11 @@ class Stripe:
                 "product_data": {"name": order.description[:SUBJECT_LENGTH] or order.merchant_ref},
             },
         }
+        kept: dict[str, Any] = {}
+        intent: dict[str, Any] = {"metadata": numbers}
+        if order.product is Product.STRIPE_KEEP:
+            kept = {"customer_creation": "always"}
+            intent["setup_future_usage"] = "off_session"
         session = self.wire.post(
             SESSIONS,
             f"attempt:{order.merchant_ref}",
@@ -97,10 +105,11 @@ class Stripe:
             line_items=[item],
             client_reference_id=order.merchant_ref,
             metadata=numbers,
-            payment_intent_data={"metadata": numbers},
+            payment_intent_data=intent,
             expires_at=int((order.expires_at + SHORTEST_SESSION).timestamp()),
             success_url=order.return_url,
             cancel_url=order.return_url,
+            **kept,
         )
         url = session.get("url")
         if not isinstance(url, str) or session.get("client_reference_id") != order.merchant_ref:
@@ -171,6 +180,20 @@ class Stripe:
             if objects.metadata(intent).get(objects.NUMBER) == merchant_ref:
                 return objects.searched(intent, merchant_ref, self._told())
         return QueryResult(OrderState.NOT_EXIST)
+
+    # ------------------------------------------------------------------ saved cards
+
+    def contract_of(self, payment_ref: str) -> Contract | None:
+        """Return the card that a payment saved, None when it saved none. Raises ProviderUnavailable."""
+        return saved.contract_of(self.wire, payment_ref)
+
+    def charge(self, request: ChargeRequest) -> list[Fact]:
+        """Charge a saved card, once per number. Raises ProviderUnavailable or ProviderRejected."""
+        return saved.charge(self.wire, request, self._told())
+
+    def end_contract(self, contract: Contract) -> None:
+        """Forget a card. Raises ProviderUnavailable."""
+        saved.end(self.wire, contract)
 
     # ------------------------------------------------------------------ events
 

@@ -23,7 +23,7 @@ from fundraising.payments.providers.base import (
 )
 
 NAME = "stripe"
-NUMBER, REFUND = "attempt", "refund"
+NUMBER, REFUND, MONTHLY = "attempt", "refund", "monthly"
 """Our numbers in the metadata that we give to what we make."""
 
 OVER_INTENTS = ("requires_payment_method", "canceled")
@@ -115,8 +115,12 @@ def queried(session: Mapping[str, Any], told: Told) -> QueryResult:
 
 def searched(intent: Mapping[str, Any], number: str, told: Told) -> QueryResult:
     """Read a payment found by our number where its session is too old to be listed. Raises Unparsable."""
+    if intent.get("status") == "processing":
+        return QueryResult(OrderState.NOTPAY)
     if intent.get("status") != "succeeded":
         return QueryResult(OrderState.CLOSED)
+    if is_monthly(intent):
+        return QueryResult(OrderState.PAID, [_charged(intent, number, told)])
     charge = intent.get("latest_charge")
     details = charge.get("billing_details") if isinstance(charge, dict) else None
     payment = reference(intent)
@@ -130,6 +134,40 @@ def searched(intent: Mapping[str, Any], number: str, told: Told) -> QueryResult:
         payer=payer(details.get("email") if isinstance(details, dict) else None),
     )
     return QueryResult(OrderState.PAID, [fact])
+
+
+def is_monthly(intent: Mapping[str, Any]) -> bool:
+    """Whether a payment was charged to a saved card; those of sessions are told of by their sessions."""
+    given = intent.get("metadata")
+    return isinstance(given, dict) and given.get(MONTHLY) == "1"
+
+
+def charged(intent: Mapping[str, Any], told: Told) -> list[Fact]:
+    """Read a payment that was charged to a saved card."""
+    number = metadata(intent).get(NUMBER)
+    return [_charged(intent, number, told)] if number and is_monthly(intent) else []
+
+
+def declined(intent: Mapping[str, Any], told: Told) -> list[Fact]:
+    """Read a charge of a saved card that failed: nobody can pay it any more."""
+    number = metadata(intent).get(NUMBER)
+    if number is None or not is_monthly(intent) or intent.get("status") == "succeeded":
+        return []
+    return [told.fact(FactKind.CLOSED, number, Money.zero(), merchant_ref=number)]
+
+
+def _charged(intent: Mapping[str, Any], number: str, told: Told) -> Fact:
+    """The payer is the customer, whichever road tells it: an event does not write out the charge."""
+    payment = reference(intent)
+    return told.fact(
+        FactKind.PAID,
+        payment,
+        money(intent.get("amount_received"), intent.get("currency")),
+        merchant_ref=number,
+        payment_ref=payment,
+        occurred_at=_charged_at(intent, told.at),
+        payer=optional(intent.get("customer")),
+    )
 
 
 def _charged_at(intent: Mapping[str, Any], at: datetime) -> datetime:
@@ -219,6 +257,8 @@ READERS: dict[str, Callable[[Mapping[str, Any], Told], list[Fact]]] = {
     "checkout.session.async_payment_succeeded": session_paid,
     "checkout.session.async_payment_failed": session_over,
     "checkout.session.expired": session_over,
+    "payment_intent.succeeded": charged,
+    "payment_intent.payment_failed": declined,
     "refund.created": refund_facts,
     "refund.updated": refund_facts,
     "refund.failed": refund_facts,
