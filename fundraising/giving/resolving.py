@@ -15,7 +15,7 @@ from fundraising.funds import queries as fund_queries
 from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
-from fundraising.giving import booking, queries, settlement
+from fundraising.giving import booking, foreign, queries, settlement
 from fundraising.giving.booking import WholeGift
 from fundraising.giving.errors import NotByThisRoad
 from fundraising.giving.matching import service as matching
@@ -25,7 +25,7 @@ from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
-from fundraising.ledger.service import NewEntry, credit, debit
+from fundraising.ledger.service import NewEntry, credit
 from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
@@ -37,8 +37,8 @@ def accept_amount(review_id: UUID, *, note: str, actor_id: UUID) -> Gift:
     """Take money that came in another amount than asked for as what the donor gave.
 
     Raises:
-        NotByThisRoad: the review is about something else, the gift is paid otherwise, or money of the
-            payment went back already.
+        NotByThisRoad: the review is about something else, the gift is paid otherwise, money of the
+            payment went back already, or foreign money is on no balance yet.
     """
     review, fact = _open(review_id, ReviewKind.MISMATCH)
     if review.attempt_id is None:
@@ -48,7 +48,7 @@ def accept_amount(review_id: UUID, *, note: str, actor_id: UUID) -> Gift:
     if gift.is_paid or attempt.refunded_fen or attempt.refund_reserved_fen:
         raise NotByThisRoad
     held = matching.hold([gift.campaign_id])
-    amount = Money(fact.amount_fen, fact.currency)
+    amount = foreign.in_yuan(fact)
     fund_kind = fund_queries.get(gift.fund_id).kind
     income = chart.income(fund_kind)
     entry_id = ledger.post(
@@ -56,7 +56,7 @@ def accept_amount(review_id: UUID, *, note: str, actor_id: UUID) -> Gift:
             f"resolved:{fact.id}",
             EntryKind.SUSPENSE_RESOLVED,
             fact.occurred_at,
-            (debit(chart.SUSPENSE, amount), credit(income, amount, gift.fund_id)),
+            (*foreign.out_of_suspense(fact), credit(income, amount, gift.fund_id)),
             fund_id=gift.fund_id,
             actor=f"staff:{actor_id}",
         )

@@ -59,6 +59,7 @@ DIFFERENCES: dict[str, Any] = {
 DETAILS: dict[str, Any] = {
     "asked_fen": _l("Asked for"),
     "received_fen": _l("Received"),
+    "received": _l("Received"),
     "amount_fen": _l("Amount"),
     "trade_fen": _l("On the trade bill"),
     "flow_fen": _l("On the fund-flow bill"),

@@ -85,7 +85,8 @@ def sums(adapter: Provider, day: date) -> dict[str, int]:
             text(
                 """
                 SELECT kind, count(*) AS n, sum(amount_fen)::bigint AS fen FROM payment_fact
-                WHERE provider = :provider AND account = :account AND kind IN ('paid', 'refunded', 'disputed')
+                WHERE provider = :provider AND account = :account AND currency = 'CNY'
+                  AND kind IN ('paid', 'refunded', 'disputed')
                   AND occurred_at >= :start AND occurred_at < :stop GROUP BY kind
                 """
             ),
@@ -167,11 +168,14 @@ def _ours_only(adapter: Provider, day: date) -> list[Found]:
 def _amounts(adapter: Provider, day: date) -> list[Found]:
     rows = rows_of(
         f"""
-        SELECT l.ref, l.merchant_ref, l.minor, f.amount_fen AS ours FROM payment_bill_line l
+        SELECT l.ref, l.merchant_ref, l.minor, f.currency,
+               CASE f.currency WHEN 'CNY' THEN f.amount_fen ELSE 0 END AS ours
+        FROM payment_bill_line l
         JOIN payment_fact f ON (f.provider, f.account, f.kind, f.fact_ref)
                              = (:provider, :account, 'paid', l.ref)
                             AND f.occurred_at >= :near AND f.occurred_at < :far
-        WHERE l.bill_id = {BILL} AND l.kind = 'paid' AND f.amount_fen <> l.minor
+        WHERE l.bill_id = {BILL} AND l.kind = 'paid' AND (f.amount_fen <> l.minor OR f.currency <> 'CNY')
+          AND NOT (f.currency <> 'CNY' AND f.outcome = 'settled')
         ORDER BY l.line LIMIT :most
         """,
         adapter,
