@@ -110,7 +110,7 @@ class Settings(BaseSettings):
 
     refund_alone_fen: int = Field(
         default=0,
-        description="Refunds up to so many fen need no second person; 0 means every one needs two.",
+        description="Refunds up to so many fen that one person asks for in a day need no second one; 0 means all do.",
     )
 
     wechatpay_base_url: str = Field(

@@ -1,6 +1,7 @@
 """Asking for a gift's money to go back, and covering what a fund can no longer give.
 
-Rules: to the original payment only, never more than is left of it, two people above a limit, and not while
+Rules: to the original payment only, never more than is left of it, two people above a limit (what one person
+sends back alone in a day counts together, so that a large sum is not sent in small parts), and not while
 something outside forbids it (a fiscal e-receipt that is still out): such reasons register themselves.
 """
 
@@ -79,7 +80,7 @@ def request(gift: Gift, amount: Money, *, reason: str, actor_id: UUID) -> Refund
         origin=RefundOrigin.GIFT,
         reason=why,
         actor_id=actor_id,
-        is_small=amount.minor <= settings.refund_alone_fen,
+        is_small=refunds.alone_today(actor_id) + amount.minor <= settings.refund_alone_fen,
     )
 
 
