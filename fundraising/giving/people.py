@@ -17,7 +17,7 @@ from fundraising.giving.models import Display, Gift, MessageState, Person, Recei
 MAX_NAME = 40
 MAX_PAYER = 100
 MAX_MESSAGE = 60
-_LINK = re.compile(r"(https?:|www\.|[a-z0-9-]+\.(com|cn|net|org|top|xyz|cc)\b)", re.IGNORECASE)
+_LINK = re.compile(r"(https?:|www\.|[a-z0-9-]\.(com|cn|net|org|top|xyz|cc)\b)", re.IGNORECASE)
 _TAX_NUMBER = re.compile(r"[0-9A-Z]{15,20}")
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 

@@ -38,8 +38,8 @@ _FRACTION = re.compile(r"(:\d\d)\.\d{1,6}$", re.ASCII)
 _ROUNDED = re.compile(r"[0-9.]+e\+?[0-9]+", re.IGNORECASE | re.ASCII)
 _AS_TEXT = re.compile(r'="(.*)"')
 _AMOUNT = re.compile(
-    r"(?P<open>[(（])?\s*(?P<sign>[-−+])?\s*(?:¥|￥|rmb|cny|人民币)?\s*(?P<inner>[-−+])?\s*"
-    r"(?P<digits>[0-9][0-9,，.]*)\s*(?:元|圆|yuan|rmb|cny)?整?\s*(?P<close>[)）])?",
+    r"(?P<open>[(（])?\s*+(?P<sign>[-−+])?\s*+(?:¥|￥|rmb|cny|人民币)?\s*+(?P<inner>[-−+])?\s*+"
+    r"(?P<digits>[0-9][0-9,，.]*+)\s*+(?:元|圆|yuan|rmb|cny)?整?\s*(?P<close>[)）])?",
     re.IGNORECASE | re.ASCII,
 )
 _DATE = re.compile(r"(\d{4})[/.](\d{1,2})[/.](\d{1,2})", re.ASCII)
