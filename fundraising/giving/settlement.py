@@ -23,7 +23,7 @@ from fundraising.database import db, transaction
 from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
-from fundraising.giving import orders, outgoing
+from fundraising.giving import contradictions, foreign, orders, outgoing
 from fundraising.giving.matching import service as matching
 from fundraising.giving.matching.models import Road
 from fundraising.giving.matching.service import SettledGift
@@ -84,6 +84,7 @@ def apply_facts(told: Sequence[Fact]) -> SettleResult:
     held = matching.hold(found.campaigns())
     known = facts.known(unique)
     fresh = [fact for key, fact in unique.items() if key not in known]
+    contradictions.look(unique, known)
     going = [fact for fact in fresh if fact.kind not in INCOMING]
     if going:
         ledger.hold_months([fact.occurred_at for fact in fresh])
@@ -127,9 +128,14 @@ def drain(budget: timedelta, at_once: int = AT_ONCE) -> int:
 
 def _apply_notices(notices: Sequence[ClaimedNotice]) -> None:
     readable: list[tuple[ClaimedNotice, list[Fact]]] = []
+    copies: list[tuple[ClaimedNotice, list[Fact]]] = []
     for notice in notices:
         try:
-            readable.append((notice, provider(notice.provider).parse(notice.raw or b"")))
+            told = provider(notice.provider).parse(notice.raw or b"")
+            if inbox.is_copy(notice):
+                copies.append((notice, told))
+            else:
+                readable.append((notice, told))
         except Unparsable as bad:
             key = f"{notice.provider}:{notice.dedup_key}"
             reviews.open_review(
@@ -138,8 +144,14 @@ def _apply_notices(notices: Sequence[ClaimedNotice]) -> None:
             inbox.done([notice.id])
         except Exception as error:
             _put_back(notice, error)
-    if not readable:
-        return
+    if readable:
+        _apply_set(readable)
+    for notice, told in copies:
+        contradictions.compare(notice, told)
+
+
+def _apply_set(readable: Sequence[tuple[ClaimedNotice, list[Fact]]]) -> None:
+    """Apply notices at once or, when one of them cannot be, each alone."""
     try:
         with db.session.begin_nested():
             inbox.done([notice.id for notice, _ in readable])
@@ -229,7 +241,8 @@ def _write_attempts(judged: Sequence[_Judged]) -> None:
         return
     paid: Counter[UUID] = Counter()
     for j in judged:
-        paid[j.row.attempt_id] += j.fact.amount.minor if j.outcome in MONEY else 0
+        is_ours = j.outcome in MONEY and j.fact.amount.currency == j.row.amount.currency
+        paid[j.row.attempt_id] += j.fact.amount.minor if is_ours else 0
     db.session.execute(
         text(
             """
@@ -334,8 +347,7 @@ def _open_reviews(judged: Sequence[_Judged]) -> None:
         if kind is not None:
             detail: dict[str, Any] = {
                 "asked_fen": j.row.amount.minor,
-                "received_fen": j.fact.amount.minor,
-                "currency": j.fact.amount.currency,
+                **foreign.told(j.fact.amount),
             }
             reviews.open_review(
                 kind, f"{kind}:{j.id}", detail, fact_id=j.id, attempt_id=j.row.attempt_id

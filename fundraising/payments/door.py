@@ -96,7 +96,10 @@ class Store:
             connection = pooled.driver_connection
             assert isinstance(connection, psycopg.Connection)
             connection.autocommit = True
-            connection.execute(self.statement, inbox.values(envelope))
+            kept = inbox.values(envelope)
+            known = connection.execute(self.statement, kept).fetchone()
+            if known is None or known[0] != kept["sha256"]:
+                connection.execute(self.statement, inbox.as_copy(kept))
             if inbox.BELL.is_due():
                 connection.execute("SELECT pg_notify(%s, %s)", (outbox.CHANNEL, Queue.MONEY))
             connection.autocommit = False

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from fundraising import clock
 from fundraising.database import db
+from fundraising.money import Money
 from fundraising.payments.providers.base import Fact, FactKind
 
 FactKey = tuple[str, str, FactKind, str]
@@ -29,8 +30,8 @@ def key(fact: Fact) -> FactKey:
     return fact.provider, fact.account, fact.kind, fact.fact_ref
 
 
-def known(unique: Mapping[FactKey, Fact]) -> set[FactKey]:
-    """Return the keys of facts seen before, noting the road by which they came this time."""
+def known(unique: Mapping[FactKey, Fact]) -> dict[FactKey, Money]:
+    """Return the facts seen before with their amounts, noting the road by which they came this time."""
     keys = list(unique)
     rows = db.session.execute(
         text(
@@ -41,7 +42,7 @@ def known(unique: Mapping[FactKey, Fact]) -> set[FactKey]:
             FROM unnest(CAST(:providers AS text[]), CAST(:accounts AS text[]), CAST(:kinds AS text[]),
                         CAST(:refs AS text[]), CAST(:sources AS text[])) AS t(provider, account, kind, ref, source)
             WHERE (f.provider, f.account, f.kind, f.fact_ref) = (t.provider, t.account, t.kind, t.ref)
-            RETURNING f.provider, f.account, f.kind, f.fact_ref
+            RETURNING f.provider, f.account, f.kind, f.fact_ref, f.amount_fen, f.currency
             """
         ),
         {
@@ -52,7 +53,26 @@ def known(unique: Mapping[FactKey, Fact]) -> set[FactKey]:
             "sources": [fact.source for fact in unique.values()],
         },
     )
-    return {(r.provider, r.account, FactKind(r.kind), r.fact_ref) for r in rows}
+    return {
+        (r.provider, r.account, FactKind(r.kind), r.fact_ref): Money(r.amount_fen, r.currency)
+        for r in rows
+    }
+
+
+def amounts(keys: Sequence[FactKey]) -> dict[FactKey, Money]:
+    """Return the amounts of facts that are known."""
+    rows = db.session.execute(
+        text(
+            "SELECT provider, account, kind, fact_ref, amount_fen, currency FROM payment_fact "
+            "WHERE (provider, account, kind, fact_ref) IN (SELECT * FROM unnest(CAST(:p AS text[]), "
+            "CAST(:a AS text[]), CAST(:k AS text[]), CAST(:r AS text[])))"
+        ),
+        {name: [key[at] for key in keys] for at, name in enumerate("pakr")},
+    )
+    return {
+        (r.provider, r.account, FactKind(r.kind), r.fact_ref): Money(r.amount_fen, r.currency)
+        for r in rows
+    }
 
 
 def keep(kept: Sequence[Kept]) -> None:

@@ -18,6 +18,8 @@ from fundraising.payments.providers.base import Envelope
 MOST_ATTEMPTS = 8
 PURGE_AFTER = timedelta(days=180)
 RING_EVERY_SECONDS = 0.05
+COPY_MARK = "#"
+"""Between a provider's number and a hash, where the number came again with other bytes; no number has it."""
 
 
 PUT = text(
@@ -26,6 +28,7 @@ PUT = text(
                                deliveries, state, attempts, due_at)
     VALUES (:provider, :account, :key, :event, :raw, :sha256, :now, 1, 'new', 0, :now)
     ON CONFLICT (provider, account, dedup_key) DO UPDATE SET deliveries = payment_inbox.deliveries + 1
+    RETURNING sha256
     """
 )
 
@@ -62,8 +65,13 @@ class ClaimedNotice:
 
 
 def put(envelope: Envelope) -> None:
-    """Keep a notice under the provider's number of the event; a repeat only counts the delivery."""
-    db.session.execute(PUT, values(envelope))
+    """Keep a notice under the provider's number of the event; a repeat only counts the delivery.
+
+    A repeat with other bytes is kept beside the first one, to be compared with what that one meant.
+    """
+    kept = values(envelope)
+    if db.session.execute(PUT, kept).scalar_one() != kept["sha256"]:
+        db.session.execute(PUT, as_copy(kept))
     if BELL.is_due():
         outbox.ring(Queue.MONEY)
 
@@ -79,6 +87,25 @@ def values(envelope: Envelope) -> dict[str, object]:
         "sha256": hashlib.sha256(envelope.raw).hexdigest(),
         "now": clock.now(),
     }
+
+
+def as_copy(kept: dict[str, object]) -> dict[str, object]:
+    """Return what is kept of a notice whose number is known with other bytes."""
+    return {**kept, "key": f"{kept['key']}{COPY_MARK}{str(kept['sha256'])[:16]}"}
+
+
+def is_copy(notice: ClaimedNotice) -> bool:
+    """Whether the number of a notice was known with other bytes when it came."""
+    return COPY_MARK in notice.dedup_key
+
+
+def is_first_done(copy: ClaimedNotice) -> bool:
+    """Whether the notice that a copy differs from was applied."""
+    first = copy.dedup_key.rpartition(COPY_MARK)[0]
+    query = select(InboxNotice.state).where(
+        InboxNotice.provider == copy.provider, InboxNotice.dedup_key == first
+    )
+    return db.session.execute(query.limit(1)).scalar_one_or_none() == "done"
 
 
 def claim(limit: int) -> list[ClaimedNotice]:

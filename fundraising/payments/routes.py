@@ -17,6 +17,7 @@ from fundraising.payments.providers.base import (
     Envelope,
     Provider,
     Rejected,
+    Stale,
     Undecryptable,
     Unparsable,
 )
@@ -61,6 +62,8 @@ def _take(name: str) -> ResponseReturnValue:
     headers = {key: value for key, value in request.headers.items() if len(value) <= 4096}
     try:
         envelope = adapter.authenticate(headers, raw, clock.now())
+    except Stale:
+        return _stale(adapter)
     except Rejected as forged:
         log.warning("notice_rejected", provider=name, reason=str(forged))
         return _reply(adapter, 401)
@@ -79,6 +82,13 @@ def _keep(adapter: Provider, envelope: Envelope) -> ResponseReturnValue:
         log.error("notice_not_kept", provider=envelope.provider, error=type(away).__name__)
         return _reply(adapter, 503)
     return _reply(adapter, 204)
+
+
+def _stale(adapter: Provider) -> ResponseReturnValue:
+    """Refuse what is genuine but of another time; only the provider's key can make this alarm ring."""
+    with transaction():
+        audit.raise_alarm(f"payments:{adapter.name}:clock", {"provider": adapter.name})
+    return _reply(adapter, 401)
 
 
 def _not_opened(adapter: Provider) -> ResponseReturnValue:

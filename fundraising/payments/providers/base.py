@@ -273,6 +273,10 @@ class Rejected(Exception):
     """Not authentic: nothing of it is believed. The text is a reason for the log, never for the sender."""
 
 
+class Stale(Rejected):
+    """Signed by the provider for another time: an old copy sent again, or a clock that is wrong."""
+
+
 class Undecryptable(Exception):
     """Authentic, but no key of ours opens it: must be answered with an error so that it comes again."""
 

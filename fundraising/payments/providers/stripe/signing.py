@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from fundraising.payments.providers.base import Rejected, Unparsable
+from fundraising.payments.providers.base import Rejected, Stale, Unparsable
 
 HEADER = "stripe-signature"
 SKEW_SECONDS = 300
@@ -39,16 +39,17 @@ def verify(headers: Mapping[str, str], raw: bytes, secrets: Sequence[str], now: 
     """Check an event's signature over its raw bytes: any secret of ours may have made any of its ``v1``.
 
     Raises:
-        Rejected: no header or a malformed one, a time off by more than 300 s, or no secret fits.
+        Rejected: no header or a malformed one, or no secret fits.
+        Stale: a secret fits, but the time is off by more than 300 s.
     """
     value = next((text for name, text in headers.items() if name.lower() == HEADER), "")
     timestamp, signatures = _parts(value)
-    if abs(now.timestamp() - int(timestamp)) > SKEW_SECONDS:
-        raise Rejected("timestamp skew")
     expected = [mac(secret, timestamp, raw) for secret in secrets]
     pairs = [hmac.compare_digest(ours, told) for ours in expected for told in signatures]
     if not any(pairs):
         raise Rejected("signature")
+    if abs(now.timestamp() - int(timestamp)) > SKEW_SECONDS:
+        raise Stale("timestamp skew")
 
 
 def _parts(value: str) -> tuple[str, list[str]]:

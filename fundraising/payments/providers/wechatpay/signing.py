@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from fundraising.payments.providers.base import Rejected, Undecryptable, Unparsable
+from fundraising.payments.providers.base import Rejected, Stale, Undecryptable, Unparsable
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 SKEW_SECONDS = 300
@@ -60,8 +60,8 @@ def verify(
     like any bad signature.
 
     Raises:
-        Rejected: a header is missing or malformed, the time is off by 300 s or more, the key is
-            unknown, or the signature is wrong.
+        Rejected: a header is missing or malformed, the key is unknown, or the signature is wrong.
+        Stale: the signature is right, but its time is off by more than 300 s.
     """
     by_name = {name.lower(): value for name, value in headers.items()}
     values = [
@@ -75,8 +75,6 @@ def verify(
         raise Rejected("signature type")
     if not _TIMESTAMP.fullmatch(timestamp):
         raise Rejected("timestamp form")
-    if abs(now.timestamp() - int(timestamp)) > SKEW_SECONDS:
-        raise Rejected("timestamp skew")
     key = keys.get(serial)
     if key is None:
         raise Rejected("unknown serial")
@@ -86,6 +84,8 @@ def verify(
         key.verify(decoded, message, padding.PKCS1v15(), hashes.SHA256())
     except (binascii.Error, ValueError, InvalidSignature):
         raise Rejected("signature") from None
+    if abs(now.timestamp() - int(timestamp)) > SKEW_SECONDS:
+        raise Stale("timestamp skew")
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
