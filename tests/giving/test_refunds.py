@@ -97,7 +97,7 @@ def test_a_refund_goes_from_the_gift_its_fund_and_its_receipt(
     all_hold()
 
 
-def test_case_15_the_same_refund_by_any_road_is_booked_once(gift: Gift) -> None:
+def test_atk_015_the_same_refund_by_any_road_is_booked_once(gift: Gift) -> None:
     for source in (FactSource.NOTICE, FactSource.QUERY, FactSource.BILL):
         settlement.apply_facts([back(gift, 1000, "R1", source=source)])
 
@@ -280,7 +280,7 @@ def test_two_people_send_money_back(gift: Gift, make_staff: Callable[..., User])
 
 
 @pytest.mark.parametrize("fen", [1001, 0, -5])
-def test_case_66_more_than_is_left_or_nothing_is_refused(
+def test_atk_066_more_than_is_left_or_nothing_is_refused(
     gift: Gift, make_staff: Callable[..., User], fen: int
 ) -> None:
     with pytest.raises((RefundTooLarge, FundOverspent)):
@@ -472,7 +472,16 @@ def test_case_54_a_console_refund_while_ours_is_on_its_way(
     all_hold()
 
 
-def test_case_64_thirty_refunds_at_once_never_exceed_the_payment(own_database: Flask) -> None:
+@pytest.mark.parametrize(
+    ("threads", "times", "fen", "winners"),
+    [
+        pytest.param(30, 1, 4_000, 2, id="case_64_thirty_parts"),
+        pytest.param(20, 10, 10_000, 1, id="atk_065_two_hundred_of_all"),
+    ],
+)
+def test_case_64_and_atk_065_refunds_at_once_never_exceed_the_payment(
+    own_database: Flask, threads: int, times: int, fen: int, winners: int
+) -> None:
     own_database.extensions["providers"] = {"wechatpay": wechat.provider()}
     with transaction():
         campaign = Make(db.session()).campaign()
@@ -482,32 +491,32 @@ def test_case_64_thirty_refunds_at_once_never_exceed_the_payment(own_database: F
         gift = service.start_gift(asked)
         settlement.apply_facts([paid(gift)])
         attempt_id = attempt_of(gift).id
-    gate, won = Barrier(30), []
+    gate, won, refused = Barrier(threads), [], []
 
     def ask() -> None:
         with own_database.app_context():
             gate.wait(30)
-            try:
-                with transaction():
-                    refunds.request(
-                        attempt_id,
-                        Money(4_000),
-                        origin=RefundOrigin.GIFT,
-                        reason="why",
-                        actor_id=None,
-                    )
-                won.append(1)
-            except RefundTooLarge:
-                pass
-            finally:
-                db.session.remove()
+            for _ in range(times):
+                try:
+                    with transaction():
+                        refunds.request(
+                            attempt_id,
+                            Money(fen),
+                            origin=RefundOrigin.GIFT,
+                            reason="why",
+                            actor_id=None,
+                        )
+                    won.append(1)
+                except RefundTooLarge:
+                    refused.append(1)
+            db.session.remove()
 
-    threads = [Thread(target=ask) for _ in range(30)]
-    for thread in threads:
+    running = [Thread(target=ask) for _ in range(threads)]
+    for thread in running:
         thread.start()
-    for thread in threads:
+    for thread in running:
         thread.join(60)
-    assert len(won) == 2
+    assert (len(won), len(refused)) == (winners, threads * times - winners)
 
 
 def test_a_review_keeps_its_fact(gift: Gift) -> None:

@@ -73,7 +73,7 @@ def all_hold() -> None:
         (1, date(2026, 3, 1), date(2026, 4, 1)),
     ],
 )
-def test_case_54_a_short_month_is_due_on_its_last_day(day: int, after: date, due: date) -> None:
+def test_atk_054_a_short_month_is_due_on_its_last_day(day: int, after: date, due: date) -> None:
     assert calendar.due_after(day, after) == due
 
 
