@@ -293,7 +293,10 @@ def _control(app: Flask, simulator: Simulator) -> None:
     @app.post("/_ctl/withdraw")
     def withdraw() -> ResponseReturnValue:
         """Take the balance, or a part of it, to the bank."""
-        return {"withdrawn": simulator.flows.withdraw(request.get_json().get("amount"))}
+        try:
+            return {"withdrawn": simulator.flows.withdraw(request.get_json().get("amount"))}
+        except Refused:
+            return {"withdrawn": 0}
 
 
 def main() -> None:
