@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from fundraising.money import Money, MoneyError
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_ROWS = 50_000
+MAX_SEPARATORS = 1000
 MAX_ERRORS = 200
 LINES_BEFORE_HEADINGS = 20
 HEADINGS: dict[str, tuple[str, ...]] = {
@@ -131,12 +132,20 @@ def table_of(data: bytes) -> list[list[str]]:
     start = text[:4000]
     separator = max(",\t;", key=start.count)
     try:
-        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        table = list(csv.reader(_modest(text, separator), delimiter=separator))
     except csv.Error as broken:
         raise UnreadableStatement from broken
     if len(table) > MAX_ROWS:
         raise UnreadableStatement(_l("The file has more than 50,000 lines."))
     return table
+
+
+def _modest(text: str, separator: str) -> Iterator[str]:
+    """Yield the lines as they are written. Raises UnreadableStatement at one with too many columns."""
+    for line in io.StringIO(text, newline=""):
+        if line.count(separator) > MAX_SEPARATORS:
+            raise UnreadableStatement(_l("A line of the file has more than 1,000 columns."))
+        yield line
 
 
 def require_modest(data: bytes) -> None:

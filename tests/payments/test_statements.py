@@ -57,6 +57,13 @@ def test_a_statement_is_read_in_each_encoding_banks_use(encoding: str) -> None:
     assert file.errors == []
 
 
+def test_a_statement_of_millions_of_columns_is_refused_before_it_is_taken_apart() -> None:
+    with pytest.raises(statement_files.UnreadableStatement) as refused:
+        statement_files.read(b"a," * 3_000_000)
+
+    assert "1,000 columns" in refused.value.message._args[0]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -396,6 +396,24 @@ def test_a_workbook_that_would_explode_is_refused_at_once() -> None:
     assert monotonic() - began < 5
 
 
+def test_a_file_of_nothing_but_cells_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbooks, "MAX_ELEMENTS", 1000)
+    cells_only = "<worksheet><row>" + "<c/>" * 2000 + "</row></worksheet>"
+    strings_only = "<sst>" + "<si/>" * 2000 + "</sst>"
+    files = {
+        "a.csv": b"a," * 2_000_000,
+        "b.csv": b'"x\n",' + b"," * 2_000_000,
+        "a.xlsx": rezipped(xlsx_of(HEADER), sheet1_xml=cells_only.encode()),
+        "b.xlsx": rezipped(xlsx_of(HEADER), **{"xl/sharedStrings.xml": strings_only.encode()}),
+    }
+    began = monotonic()
+
+    for name, data in files.items():
+        with pytest.raises(tables.UnreadableFile):
+            read(data, name)
+    assert monotonic() - began < 2
+
+
 @pytest.mark.parametrize(
     "member", ["sheet1_xml", "workbook_xml", "styles_xml", "sharedStrings_xml"]
 )

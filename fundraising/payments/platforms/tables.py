@@ -19,6 +19,7 @@ from fundraising.payments.platforms.cells import Cell
 MAX_BYTES = 24 * 1024 * 1024
 MAX_ROWS = 200_000
 MAX_LINES = 1_048_576
+MAX_SEPARATORS = 1000
 LINES_BEFORE_HEADINGS = 20
 BROKEN = (
     zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, ExpatError, csv.Error, KeyError, ValueError, IndexError,
@@ -79,7 +80,16 @@ def _csv(data: bytes) -> Iterator[tuple[int, Sequence[Cell]]]:
     written = _decoded(data)
     first = written[:4096]
     separator = max(",\t;", key=first.count)
-    return enumerate(csv.reader(io.StringIO(written, newline=""), delimiter=separator), start=1)
+    modest = _modest(io.StringIO(written, newline=""), separator)
+    return enumerate(csv.reader(modest, delimiter=separator), start=1)
+
+
+def _modest(written: Iterable[str], separator: str) -> Iterator[str]:
+    """Yield the lines as they are written. Raises UnreadableFile at one that would have too many columns."""
+    for line in written:
+        if line.count(separator) > MAX_SEPARATORS:
+            raise UnreadableFile(_l("A line of the file has more than 1,000 columns."))
+        yield line
 
 
 def _decoded(data: bytes) -> str:

@@ -18,6 +18,7 @@ from fundraising.i18n import lazy_gettext as _l
 Value = str | int | float | bool | None
 MAX_UNPACKED = 200 * 1024 * 1024
 MAX_COLUMNS = 100
+MAX_ELEMENTS = 8_000_000
 CHUNK = 256 * 1024
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -100,7 +101,18 @@ def _strings(archive: zipfile.ZipFile) -> list[str]:
         return _Strings().read(file)
 
 
-class _Strings:
+class _Bounded:
+    """Counts the elements of an XML file: a small file can hold millions of empty ones."""
+
+    elements = 0
+
+    def _count(self) -> None:
+        self.elements += 1
+        if self.elements > MAX_ELEMENTS:
+            raise Refused(_l("The workbook holds too many cells."))
+
+
+class _Strings(_Bounded):
     """The texts that cells share; how Japanese or Chinese is to be pronounced is left out."""
 
     def __init__(self) -> None:
@@ -117,6 +129,7 @@ class _Strings:
         return self.found
 
     def _start(self, name: str, _given: object) -> None:
+        self._count()
         name = _local(name)
         if name in self.inside:
             self.inside[name] += 1
@@ -135,7 +148,7 @@ class _Strings:
             self.parts.append(written)
 
 
-class _Sheet:
+class _Sheet(_Bounded):
     """Turns the events of a sheet's XML into rows."""
 
     def __init__(self, strings: Sequence[str]) -> None:
@@ -161,6 +174,7 @@ class _Sheet:
         yield from self.done
 
     def _start(self, name: str, given: dict[str, str]) -> None:
+        self._count()
         name = _local(name)
         if name == "c":
             self.kind = given.get("t", "n")
