@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fundraising import clock
+from fundraising.audit.models import Alarm
 from fundraising.campaigns.errors import CampaignNotOpen
 from fundraising.campaigns.models import Campaign, CampaignState
 from fundraising.database import db, transaction
@@ -143,6 +144,7 @@ def test_a_month_is_announced_then_asked_for_then_given(promise: Promise, at: Fr
     assert month(mandate, "2026-02").state == PeriodState.PAID
     assert queries.by_ref(mandate.ref).next_on == date(2026, 3, 15)
     assert gift.amount_fen == 5_000
+    assert db.session.execute(select(Alarm)).all() == [], "the database had to refuse nothing"
     all_hold()
 
 

@@ -23,6 +23,7 @@ from fundraising.ledger import queries as ledger
 from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind, Queue
+from fundraising.outbox.service import Claimed
 from fundraising.payments import charging as provider_charging
 from fundraising.payments import polling
 from fundraising.payments import service as payments
@@ -166,12 +167,15 @@ def test_an_event_alone_settles_a_charge_whose_answer_was_lost(
 
 
 def test_an_unknown_outcome_is_asked_about_and_never_charged_again(
-    mandate: Mandate, side: Side, at: FrozenClock
+    mandate: Mandate, side: Side, at: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due(at)
     side.fault("timeout_after_commit")
     work()
-    work()
+    with monkeypatch.context() as patch:  # the same work a second time
+        patch.setattr(provider_charging, "submit", lambda *_: pytest.fail("sent again"))
+        again = {"mandate": str(mandate.id), "period": "2026-02"}
+        charging.charge(Claimed(1, Kind.CHARGE_MONTH, again, 2))
     tick()
     assert february(mandate).period.state == PeriodState.ASKED
     service.end(mandate.id)
