@@ -77,7 +77,7 @@ class Reader:
         most = announced.most
         if most > announced.allowed:
             return io.BytesIO()
-        kept: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=PUBLIC)  # noqa: SIM115
+        kept = io.BytesIO() if most <= PUBLIC else tempfile.SpooledTemporaryFile(PUBLIC)  # noqa: SIM115
         try:
             with self._share(announced.address, most):
                 async with asyncio.timeout(self.patience + most / SLOWEST * (most > PUBLIC)):
