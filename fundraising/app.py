@@ -81,7 +81,7 @@ def create_app(settings: Settings) -> Flask:
     limiter.init_app(app)
     i18n.setup(app)
     security.setup(app)
-    app.jinja_env.globals["staff_menu"] = nav.menu
+    app.jinja_env.globals.update(staff_menu=nav.menu, staff_section=nav.section)
     for name in BLUEPRINTS:
         app.register_blueprint(import_module(f"fundraising.{name}").bp)
     # last: what a macro calls is looked up once, when the macros are made

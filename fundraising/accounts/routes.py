@@ -42,10 +42,18 @@ class InviteForm(FlaskForm):
 @bp.get("", strict_slashes=False)
 @staff_may(SIGNED_IN)
 def today() -> ResponseReturnValue:
-    """Show what waits for the person signed in."""
+    """Show what waits for the person signed in, and the figures of their desk."""
     alarms = audit_queries.open_alarms() if current_user.may("audit.view") else []
     dead = outbox_queries.dead() if current_user.may("audit.view") else []
-    return render_template("accounts/today.html", cards=nav.cards(), alarms=alarms, dead=dead)
+    return render_template(
+        "accounts/today.html",
+        cards=nav.cards(),
+        figures=nav.figures(),
+        roles=[LABELS[role.name] for role in current_user.roles if role.name in LABELS],
+        alarms=alarms,
+        dead=dead,
+        words=words,
+    )
 
 
 @bp.get("/people")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fundraising.i18n import fen
@@ -122,8 +123,10 @@ SUBJECTS: dict[str, Any] = {
     "gift": _l("Gift"),
     "goods": _l("Goods"),
     "handover": _l("Handover"),
+    "import": _l("Gift file"),
     "mapping": _l("Columns of a platform"),
     "period": _l("Month"),
+    "placing": _l("Proposal for unplaced money"),
     "platform": _l("Platform"),
     "purchase": _l("Purchase"),
     "receipt": _l("Receipt"),
@@ -138,36 +141,61 @@ SUBJECTS: dict[str, Any] = {
 DETAILS: dict[str, Any] = {
     "account": _l("Account"),
     "amount_fen": _l("Amount"),
+    "asked": _l("Asked for"),
+    "bill": _l("Fiscal receipt"),
+    "bills": _l("Fiscal receipts"),
     "campaign": _l("Campaign"),
     "changed": _l("Changed"),
+    "columns": _l("Columns"),
     "county": _l("County or district"),
+    "day": _l("Day"),
+    "days": _l("Days"),
     "device": _l("Device"),
     "devices": _l("Devices"),
+    "differences": _l("Differences"),
+    "due_fen": _l("Amount"),
     "entry": _l("Voucher"),
     "fact": _l("The provider's word"),
+    "fen": _l("Amount"),
+    "findings": _l("Findings"),
     "first": _l("First number"),
     "from": _l("Before"),
+    "gift": _l("Gift"),
     "gifts": _l("Gifts"),
     "handover": _l("Handover note"),
+    "import": _l("Gift file"),
+    "issued": _l("Issued"),
     "kind": _l("Kind"),
     "known": _l("Known already"),
     "last": _l("Last number"),
+    "latest": _l("Latest"),
     "line": _l("Line number"),
     "lines": _l("Lines of the purchase"),
+    "looks": _l("Times asked"),
+    "mapping": _l("Mapping"),
+    "match": _l("Match"),
     "new": _l("New"),
+    "notice": _l("Notice"),
     "number": _l("Number"),
+    "opened": _l("Orders"),
     "passed": _l("Passed"),
     "payment": _l("Payment"),
     "photo": _l("Photo"),
+    "planned": _l("Gifts in the file"),
+    "pool_fen": _l("Pool"),
+    "provider": _l("Channel"),
     "public": _l("Public"),
     "quantity": _l("Quantity"),
     "reason": _l("Reason"),
     "role": _l("Role"),
     "roles": _l("Roles"),
+    "serial": _l("Serial number"),
     "sha256": _l("Fingerprint of the file"),
     "state": _l("State"),
     "times": _l("Times"),
     "to": _l("After"),
+    "unpaid": _l("Not paid"),
+    "work": _l("Work"),
 }
 VALUES: dict[str, Any] = {
     "campaign_editor": _l("Campaign editor"),
@@ -185,15 +213,36 @@ VALUES: dict[str, Any] = {
     "completed": _l("Completed"),
     "published": _l("public"),
 }
+ALARMS: dict[str, Any] = {
+    "bank:line-changed": _l("A bank line that was known came again with other content"),
+    "books:check": _l("The books do not hold"),
+    "fiscal:amount": _l("A fiscal receipt was issued over another amount"),
+    "fiscal:red_refused": _l("The department refused a red fiscal receipt"),
+    "fiscal:refused": _l("The department refused a fiscal receipt"),
+    "fiscal:silent": _l("The department does not answer"),
+    "floods:failure_ratio:*": _l("Unusually many orders of a campaign stay unpaid"),
+    "giving:mandates": _l("A monthly gift could not be carried out"),
+    "matching:due": _l("A match could not be taken back yet"),
+    "outbox:dead:*": _l("Work that failed for good"),
+    "payments:*:bill_broken": _l("A bill that cannot be trusted"),
+    "payments:*:undecryptable": _l("Notices that no key of ours opens"),
+    "payments:inbox:dead": _l("A notice that could not be settled"),
+    "payments:reconciliation:late:*": _l("Days of a channel wait to be reconciled"),
+    "payments:reconciliation:*": _l("A reconciled day has differences"),
+    "payments:review:*": _l("Money to look into"),
+}
+"""Which alarm a key raises; the first form that fits counts."""
 PAGES: dict[str, str] = {
     "campaign": "/staff/campaigns/{}",
     "device": "/staff/devices/{}",
     "gift": "/staff/orders/{}",
+    "import": "/staff/imports/{}",
     "purchase": "/staff/purchases/{}",
     "supplier": "/staff/purchases/suppliers/{}",
     "training": "/staff/training/{}",
 }
 """Where a subject has a page of its own; the page says itself who may open it."""
+AMOUNTS = frozenset({"fen", "asked", "issued"})
 HASH_LENGTH = 64
 UUID_FORM = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SHOWN = 12
@@ -202,6 +251,12 @@ SHOWN = 12
 def action(name: str) -> str:
     """Return the words for an action, or its name where there are none."""
     return str(ACTIONS.get(name, name))
+
+
+def alarm(key: str) -> str:
+    """Return what an alarm says, or its key where there are no words."""
+    found = (said for form, said in ALARMS.items() if fnmatchcase(key, form))
+    return str(next(found, key))
 
 
 def kind(subject: str) -> str:
@@ -229,7 +284,7 @@ def detail(facts: Mapping[str, Any]) -> str:
 def _plain(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(_l("yes") if value else _l("no"))
-    if isinstance(value, int) and name.endswith("_fen"):
+    if isinstance(value, int) and (name.endswith("_fen") or name in AMOUNTS):
         return fen(value)
     if isinstance(value, list):
         return ", ".join(str(VALUES.get(one, one)) for one in value)

@@ -8,6 +8,8 @@ from flask_login import current_user
 from sqlalchemy.exc import IntegrityError
 
 from fundraising.access import staff_may
+from fundraising.accounts import nav
+from fundraising.accounts.nav import Figure
 from fundraising.campaigns import queries, service
 from fundraising.campaigns.errors import ImpossibleStep
 from fundraising.campaigns.forms import CampaignForm, ImageForm, StepForm, UpdateForm, defaults
@@ -15,6 +17,8 @@ from fundraising.campaigns.models import Campaign, CampaignState
 from fundraising.database import transaction
 from fundraising.errors import DomainError
 from fundraising.files import service as files
+from fundraising.funds import queries as funds
+from fundraising.i18n import fen, pick
 from fundraising.i18n import gettext as _
 
 bp = Blueprint("campaigns", __name__, url_prefix="/staff/campaigns")
@@ -182,3 +186,21 @@ def publish_update(slug: str, update_id: UUID) -> ResponseReturnValue:
         service.publish_update(queries.get_update(update_id), current_user.id)
     flash(_("The update is public now."), "ok")
     return redirect(url_for(".show", slug=slug), 303)
+
+
+def _figures() -> list[Figure]:
+    """Return what each open campaign has raised."""
+    shown = [campaign for campaign in queries.list_all() if campaign.is_open]
+    totals = funds.totals_of([campaign.fund_id for campaign in shown])
+    return [
+        Figure(
+            pick(campaign.title),
+            fen(totals[campaign.fund_id].raised_fen),
+            url_for("campaigns.show", slug=campaign.slug),
+            _("of %(goal)s", goal=fen(campaign.goal_fen)),
+        )
+        for campaign in shown
+    ]
+
+
+nav.register_figures(MAY_EDIT, figures=_figures)

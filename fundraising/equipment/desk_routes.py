@@ -22,7 +22,7 @@ from fundraising import clock
 from fundraising.access import staff_may
 from fundraising.accounts import nav
 from fundraising.accounts import service as accounts
-from fundraising.accounts.nav import Card
+from fundraising.accounts.nav import Card, Figure
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import transaction
 from fundraising.equipment import faults, labels, queries, service
@@ -38,6 +38,7 @@ from fundraising.equipment.forms import (
 from fundraising.equipment.labels import Label
 from fundraising.equipment.models import Device
 from fundraising.errors import DomainError, Invalid
+from fundraising.i18n import count
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.procurement import queries as purchases
@@ -316,8 +317,8 @@ def _page(no: str, status: int = 200, *, refused: str = "", **forms: Any) -> Res
     return page, status
 
 
-def _card(label: Any, count: Callable[[], int], *, is_urgent: bool = False) -> Callable[[], Card]:
-    return lambda: Card(label, count(), "equipment_desk.index", is_urgent=is_urgent)
+def _card(label: Any, many: Callable[[], int], *, is_urgent: bool = False) -> Callable[[], Card]:
+    return lambda: Card(label, many(), "equipment_desk.index", is_urgent=is_urgent)
 
 
 nav.register_card(INSTALL, _card(_l("Deliveries to accept"), lambda: len(purchases.deliveries())))
@@ -329,3 +330,16 @@ nav.register_card(
         _l("Problems reported by the public"), lambda: len(queries.open_reports()), is_urgent=True
     ),
 )
+
+
+def _figures() -> list[Figure]:
+    """Return how many devices there are, by evidence."""
+    found, here = queries.counts(), url_for("equipment_desk.index")
+    return [
+        Figure(_("Devices in service"), count(found.in_service), here),
+        Figure(_("Devices installed"), count(found.installed), here),
+        Figure(_("Devices bought"), count(found.purchased), here),
+    ]
+
+
+nav.register_figures(INSTALL, INSPECT, figures=_figures)

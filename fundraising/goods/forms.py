@@ -28,7 +28,7 @@ BASES = (
     (Basis.APPRAISAL, _l("Appraisal")),
 )
 CONDITIONS = (
-    (Condition.NEW, _l("New")),
+    (Condition.NEW, _l("New, unused")),
     (Condition.GOOD, _l("In good condition")),
     (Condition.USED, _l("Used")),
 )
@@ -94,7 +94,7 @@ class ReceiveForm(FlaskForm):
     value = StringField(_l("Value (yuan)"), filters=[strip], render_kw={"inputmode": "decimal"})
     evidence = FileField(_l("Evidence of the value"))
     place = StringField(_l("Storage place"), [NEEDED, Length(max=60)], filters=[strip])
-    received_on = DateField(_l("Day"), [NEEDED])
+    received_on = DateField(_l("Taken in on"), [NEEDED])
     name = StringField(_l("Giver (empty: anonymous)"), [Length(max=40)], filters=[strip])
     display = SelectField(_l("Shown in public as"), choices=list(DISPLAYS))
     campaign = SelectField(_l("Campaign (optional)"))

@@ -12,16 +12,18 @@ from fundraising import clock
 from fundraising.access import staff_may
 from fundraising.accounts import nav
 from fundraising.accounts import service as accounts
-from fundraising.accounts.nav import Card
+from fundraising.accounts.nav import Card, Figure
 from fundraising.audit import queries as audit
 from fundraising.audit import words
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
 from fundraising.errors import DomainError
 from fundraising.funds import queries as funds
-from fundraising.i18n import fen_plain
+from fundraising.i18n import fen, fen_plain
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
+from fundraising.ledger import chart
+from fundraising.ledger import queries as ledger
 from fundraising.procurement import payouts, queries, service
 from fundraising.procurement.forms import (
     GoodsForm,
@@ -373,5 +375,18 @@ def _payments_card() -> Card:
     )
 
 
+def _figures() -> list[Figure]:
+    """Return what may still be spent, and what is owed for deliveries."""
+    totals = funds.totals_of([fund.id for fund in funds.list_funds()]).values()
+    here = url_for("procurement.index")
+    free = sum(t.unspent_fen - t.reserved_fen for t in totals)
+    return [
+        Figure(_("Free in the funds"), fen(free), here),
+        Figure(_("Set aside for purchases"), fen(sum(t.reserved_fen for t in totals)), here),
+        Figure(_("Delivered, not yet paid"), fen(-ledger.balance(chart.PAYABLE).minor), here),
+    ]
+
+
+nav.register_figures(PREPARE, APPROVE, SEE, figures=_figures)
 nav.register_card(APPROVE, _waiting_card)
 nav.register_card(APPROVE_PAYMENT, _payments_card)

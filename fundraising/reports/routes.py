@@ -1,5 +1,6 @@
 """Staff pages of the books: balances, trial balance, months, vouchers, bank lines, and the files to take away."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -20,16 +21,16 @@ from config import Settings
 from fundraising import clock
 from fundraising.access import staff_may
 from fundraising.accounts import nav
-from fundraising.accounts.nav import Card
+from fundraising.accounts.nav import Card, Figure
 from fundraising.audit import queries as audit_queries
 from fundraising.audit import service as audit
 from fundraising.database import transaction
 from fundraising.errors import DomainError, Invalid
 from fundraising.funds import queries as funds
 from fundraising.giving import transfers
+from fundraising.i18n import at_minute, fen, pick
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
-from fundraising.i18n import pick
 from fundraising.ledger import chart
 from fundraising.ledger import queries as books
 from fundraising.ledger import service as ledger
@@ -291,3 +292,24 @@ def _lines_card() -> Card:
 
 
 nav.register_card(MAY_POST, _lines_card)
+
+
+def _figures() -> list[Figure]:
+    """Return where the money lies, and when the books were proved last."""
+    here, days = url_for("reports.finance"), url_for("money_desk.days")
+    on_the_way = [chart.clearing(name) for name in (*_channels(), *words.DEPOSITS)]
+    held = (chart.SUSPENSE, chart.UNAPPLIED)
+    proved = audit_queries.heartbeats().get("books")
+    return [
+        Figure(_("In the bank"), _sum([chart.BANK]), here),
+        Figure(_("On its way to the bank"), _sum(on_the_way), days),
+        Figure(_("Received, not yet placed"), _sum(held, sign=-1), days),
+        Figure(_("Books last proved"), at_minute(proved) if proved else "–", here),
+    ]
+
+
+def _sum(accounts: Iterable[str], sign: int = 1) -> str:
+    return fen(sign * sum(books.balance(account).minor for account in accounts))
+
+
+nav.register_figures(MAY_SEE, figures=_figures)

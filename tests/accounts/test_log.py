@@ -1,6 +1,8 @@
 """The audit log is read by people: every action has its words, every page of it leads on."""
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -18,6 +20,50 @@ def test_every_subject_has_its_words() -> None:
     kinds = {action.partition(".")[0] for action in words.ACTIONS}
 
     assert kinds - set(words.SUBJECTS) - {"day", "gifts", "message", "paper", "suspense"} == set()
+
+
+def calls(name: str) -> Iterator[ast.Call]:
+    """Yield every place in the product that writes to the audit log, or raises an alarm."""
+    for path in [*Path("fundraising").rglob("*.py"), *Path("worker").rglob("*.py")]:
+        source = path.read_text()
+        for node in ast.walk(ast.parse(source)) if f"audit.{name}(" in source else ():
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == f"audit.{name}":
+                yield node
+
+
+def beginning(node: ast.expr) -> str:
+    """Return the part of a text that is the same each time."""
+    first = node.values[0] if isinstance(node, ast.JoinedStr) else node
+    return str(first.value) if isinstance(first, ast.Constant) else ""
+
+
+def names_in(call: ast.Call) -> set[str]:
+    written = [argument for argument in call.args if isinstance(argument, ast.Dict)]
+    return {str(key.value) for d in written for key in d.keys if isinstance(key, ast.Constant)}
+
+
+def test_whatever_the_product_writes_down_has_its_words() -> None:
+    written = list(calls("record"))
+    subjects = {beginning(call.args[1]).partition(":")[0] for call in written}
+    details = set[str]().union(*map(names_in, [*written, *calls("raise_alarm")]))
+    alarms = {ast.unparse(call.args[0]).lstrip("f").strip("'") for call in calls("raise_alarm")}
+
+    assert len(written) > 60
+    assert len(alarms) > 10
+    assert subjects - {""} - set(words.SUBJECTS) == set()
+    assert details - set(words.DETAILS) == set()
+    assert [key for key in alarms if words.alarm(key) == key and " if " not in key] == []
+
+
+def test_an_alarm_is_read_as_a_sentence(staff_client: Staff, session: Session) -> None:
+    audit.raise_alarm("payments:wechatpay:bill_broken", {"day": "2026-11-01", "reason": "SHA-1"})
+    session.commit()
+
+    page = staff_client("auditor").get("/staff").text
+
+    assert "账单不可信" in page
+    assert "日期 2026-11-01" in page
+    assert "{&#34;" not in page
 
 
 def test_the_log_says_who_did_what_to_whom(
