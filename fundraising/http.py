@@ -201,8 +201,19 @@ def _render(
 ) -> ResponseReturnValue:
     if wants_json():
         return problem(status, code, message, extra)
-    page = render_template("errors/error.html", status=status, message=message, extra=extra or {})
+    page = render_template(
+        "errors/error.html", status=status, message=message, extra=extra or {}, back=_back()
+    )
     return page, status
+
+
+def _back() -> str:
+    """Return the page of the desk from which a refused form came, empty when there is none."""
+    came = urlsplit(request.referrer or "")
+    is_own = came.netloc == request.host and came.path.startswith("/staff")
+    if not (is_own and request.path.startswith("/staff") and "_user_id" in session):
+        return ""
+    return f"{came.path}?{came.query}" if came.query else came.path
 
 
 def _domain_error(error: DomainError) -> ResponseReturnValue:
@@ -210,8 +221,29 @@ def _domain_error(error: DomainError) -> ResponseReturnValue:
 
 
 def _csrf_error(_error: CSRFError) -> ResponseReturnValue:
+    if _is_own_desk():
+        return _once_more()
     text = _l("This form was open for too long. Please go back, reload the page and send it again.")
     return _render(400, "csrf", str(text))
+
+
+def _is_own_desk() -> bool:
+    """Whether the browser itself says that this form of staff came from a page of ours."""
+    is_form = request.path.startswith("/staff/") and request.blueprint != "security"
+    return is_form and request.headers.get("Sec-Fetch-Site") == "same-origin"
+
+
+def _once_more() -> ResponseReturnValue:
+    """Keep what a colleague typed while their session or its key ended: one button sends it again."""
+    kept = [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+    page = render_template(
+        "errors/once_more.html",
+        kept=kept,
+        files=sorted(request.files),
+        target=here(),
+        is_signed_in="_user_id" in session,
+    )
+    return page, HTTPStatus.BAD_REQUEST
 
 
 def _no_value(error: DataError) -> ResponseReturnValue:
@@ -230,9 +262,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if error.response is not None or status < HTTPStatus.BAD_REQUEST:
         return error
-    answer = _render(
-        status, error.name.lower().replace(" ", "_"), str(MESSAGES.get(status, MESSAGES[400]))
+    message = MESSAGES.get(status, MESSAGES[400])
+    is_file_of_staff = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and request.path.startswith(
+        "/staff"
     )
+    if is_file_of_staff and "_user_id" not in session:
+        message = _l("You were signed out in the meantime. Sign in and send the file again.")
+    answer = _render(status, error.name.lower().replace(" ", "_"), str(message))
     kept = ("Allow", "Retry-After")
     headers = {name: value for name, value in error.get_headers() if name in kept}
     return (*answer, headers) if isinstance(answer, tuple) else answer

@@ -336,7 +336,7 @@ def _figures() -> list[Figure]:
     """Return how many devices there are, by evidence."""
     found, here = queries.counts(), url_for("equipment_desk.index")
     return [
-        Figure(_("Devices in service"), count(found.in_service), here),
+        Figure(_("Devices ready for use"), count(found.in_service), here),
         Figure(_("Devices installed"), count(found.installed), here),
         Figure(_("Devices bought"), count(found.purchased), here),
     ]

@@ -48,6 +48,13 @@ class TextRefused(Invalid):
     message = _l("Please leave out links and unusual characters.")
 
 
+class MoneyWaits(DomainError):
+    """A review cannot be closed while its money has no place."""
+
+    code = "money_waits"
+    message = _l("Its money still waits. Take it, give it to a campaign or send it back first.")
+
+
 class NotByThisRoad(DomainError):
     """The money did not come, or does not stand, where this could be done with it."""
 

@@ -29,6 +29,7 @@ from fundraising.payments import differences, reconciliation
 from fundraising.payments import refunds as payment_refunds
 from fundraising.payments import reviews as review_desk
 from fundraising.payments import service as payments
+from fundraising.payments.models import Reconciliation
 
 bp = Blueprint("money_desk", __name__, url_prefix="/staff")
 HELD = (
@@ -50,6 +51,11 @@ def _words() -> dict[str, object]:
 @staff_may("finance.post")
 def reviews() -> ResponseReturnValue:
     """Show money that does not fit its order, with its owner and what may be done."""
+    return _reviews_page()
+
+
+def _reviews_page(refused: tuple[UUID, str] | None = None) -> str:
+    """Return the queue; at a review that was refused, why, and what was typed."""
     found = review_desk.open_reviews()
     return render_template(
         "giving/desk_reviews.html",
@@ -58,6 +64,7 @@ def reviews() -> ResponseReturnValue:
         gifts=refunds.gifts_of_attempts({r.attempt_id for r in found if r.attempt_id}),
         campaigns=campaigns.list_all(),
         held=[(label, ledger.balance(account)) for account, label in HELD],
+        refused=refused,
     )
 
 
@@ -65,26 +72,42 @@ def reviews() -> ResponseReturnValue:
 @staff_may("finance.post")
 def decide_review(review_id: UUID) -> ResponseReturnValue:
     """Take a review, do what it asks for, or close it with a note."""
-    note = request.form.get("note", "")
-    with transaction():
-        match request.form.get("do", "close"):
-            case "take":
-                review_desk.take(review_id, current_user.id)
-                audit.record("review.taken", f"review:{review_id}", current_user.id, {})
-            case "accept":
-                resolving.accept_amount(review_id, note=note, actor_id=current_user.id)
-            case "give":
-                campaign = campaigns.get(request.form.get("campaign", ""))
-                resolving.give_to(review_id, campaign, note=note, actor_id=current_user.id)
-            case "refund":
-                refunds.propose_for(review_id, reason=note, actor_id=current_user.id)
-                flash(_("The refund waits for a second person."), "ok")
-            case "cover":
-                refunds.cover(review_id, current_user.id)
-                review_desk.close(review_id, current_user.id, note or str(_("Covered.")))
-            case _:
-                review_desk.close(review_id, current_user.id, note)
+    try:
+        with transaction():
+            done = _decide(review_id, request.form.get("do", "close"), request.form.get("note", ""))
+    except NotFound:
+        raise
+    except DomainError as refused:
+        return _reviews_page((review_id, str(refused.message))), int(refused.status)
+    flash(done, "ok")
     return redirect(url_for(".reviews"), 303)
+
+
+def _decide(review_id: UUID, what: str, note: str) -> str:
+    """Do one thing about a review and return what was done, in words."""
+    actor_id = current_user.id
+    match what:
+        case "take":
+            review_desk.take(review_id, actor_id)
+            audit.record("review.taken", f"review:{review_id}", actor_id, {})
+            return _("It is yours now.")
+        case "accept":
+            resolving.accept_amount(review_id, note=note, actor_id=actor_id)
+            return _("It is the gift’s amount now.")
+        case "give":
+            campaign = campaigns.get(request.form.get("campaign", ""))
+            resolving.give_to(review_id, campaign, note=note, actor_id=actor_id)
+            return _("It is a gift of this campaign now.")
+        case "refund":
+            refunds.propose_for(review_id, reason=note, actor_id=actor_id)
+            return _("The refund waits for a second person.")
+        case "cover":
+            refunds.cover(review_id, actor_id)
+            review_desk.close(review_id, actor_id, note or str(_("Covered.")))
+            return _("Covered and closed.")
+        case _:
+            resolving.close(review_id, note=note, actor_id=actor_id)
+            return _("Closed.")
 
 
 # ---------------------------------------------------------------------- refunds
@@ -94,6 +117,10 @@ def decide_review(review_id: UUID) -> ResponseReturnValue:
 @staff_may("finance.view")
 def refund_list() -> ResponseReturnValue:
     """Show refunds that wait, those on their way, and the latest that are over."""
+    return _refunds_page()
+
+
+def _refunds_page(refused: str = "") -> str:
     waiting, over = payment_refunds.waiting(), payment_refunds.finished()
     people = {r.requested_by for r in [*waiting, *over]} | {
         r.approved_by for r in [*waiting, *over]
@@ -104,6 +131,7 @@ def refund_list() -> ResponseReturnValue:
         over=over,
         gifts=refunds.gifts_of([*waiting, *over]),
         names=accounts.names_of({person for person in people if person}),
+        refused=refused,
     )
 
 
@@ -136,19 +164,29 @@ def ask_refund(ref: str) -> ResponseReturnValue:
 @staff_may("finance.post")
 def decide_refund(refund_id: UUID) -> ResponseReturnValue:
     """Let a refund go, as a second person, or give it up."""
-    with transaction():
-        if request.form.get("do") == "approve":
-            refunds.approve(refund_id, current_user.id)
-        else:
-            payment_refunds.cancel(refund_id, current_user.id)
+    is_approved = request.form.get("do") == "approve"
+    try:
+        with transaction():
+            if is_approved:
+                refunds.approve(refund_id, current_user.id)
+            else:
+                payment_refunds.cancel(refund_id, current_user.id)
+    except NotFound:
+        raise
+    except DomainError as refused:
+        return _refunds_page(str(refused.message)), int(refused.status)
+    flash(_("Approved. It is on its way.") if is_approved else _("The refund is given up."), "ok")
     return redirect(url_for(".refund_list"), 303)
 
 
 def _amount(text: str) -> Money:
     try:
-        return Money.parse_yuan(text.strip())
+        amount = Money.parse_yuan(text.strip())
     except MoneyError:
         raise Invalid(_l("Write an amount in yuan with at most two decimals.")) from None
+    if not amount.minor:
+        raise Invalid(_l("The amount must be more than zero."))
+    return amount
 
 
 # ---------------------------------------------------------------------- reconciliation
@@ -201,10 +239,19 @@ def one_day(provider: str, day: str) -> ResponseReturnValue:
     found = reconciliation.find_day(provider, asked) if asked else None
     if found is None:
         raise NotFound
-    listed = differences.of_day(found.id)
+    return _day_page(found)
+
+
+def _day_page(day: Reconciliation, refused: tuple[UUID, str] | None = None) -> str:
+    """Return a day; at a difference that was refused, why, and what was typed."""
+    listed = differences.of_day(day.id)
     people = {p for d in listed for p in (d.owner_id, d.explained_by, d.closed_by) if p}
     return render_template(
-        "giving/desk_day.html", day=found, differences=listed, names=accounts.names_of(people)
+        "giving/desk_day.html",
+        day=day,
+        differences=listed,
+        names=accounts.names_of(people),
+        refused=refused,
     )
 
 
@@ -212,19 +259,21 @@ def one_day(provider: str, day: str) -> ResponseReturnValue:
 @staff_may("finance.post")
 def decide_difference(difference_id: UUID) -> ResponseReturnValue:
     """Own a difference, say what it is, or close what somebody else explained."""
-    with transaction():
-        match request.form.get("do", ""):
-            case "take":
-                differences.take(difference_id, current_user.id)
-            case "explain":
-                differences.explain(
-                    difference_id, request.form.get("explanation", ""), current_user.id
-                )
-            case "close":
-                differences.close(difference_id, current_user.id)
-        day = reconciliation.get(differences.lock(difference_id).reconciliation_id)
-        target = url_for(".one_day", provider=day.provider, day=day.day)
-    return redirect(target, 303)
+    day = reconciliation.get(differences.get(difference_id).reconciliation_id)
+    what, actor_id = request.form.get("do", ""), current_user.id
+    try:
+        with transaction():
+            match what:
+                case "take":
+                    differences.take(difference_id, actor_id)
+                case "explain":
+                    said = request.form.get("explanation", "")
+                    differences.explain(difference_id, said, actor_id)
+                case "close":
+                    differences.close(difference_id, actor_id)
+    except DomainError as refused:
+        return _day_page(day, (difference_id, str(refused.message))), int(refused.status)
+    return redirect(url_for(".one_day", provider=day.provider, day=day.day), 303)
 
 
 nav.register_card(

@@ -17,12 +17,13 @@ from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
 from fundraising.giving import booking, foreign, queries, settlement
 from fundraising.giving.booking import WholeGift
-from fundraising.giving.errors import NotByThisRoad
+from fundraising.giving.errors import MoneyWaits, NotByThisRoad
 from fundraising.giving.matching import service as matching
 from fundraising.giving.matching.models import Road
 from fundraising.giving.matching.service import SettledGift
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart
+from fundraising.ledger import queries as ledger_queries
 from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import NewEntry, credit
@@ -30,7 +31,15 @@ from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
 from fundraising.payments import facts, refunds, reviews
+from fundraising.payments import service as payments
 from fundraising.payments.models import ProviderFact, Review, ReviewKind
+
+WAITS_IN = {
+    ReviewKind.MISMATCH: chart.SUSPENSE,
+    ReviewKind.ORPHAN: chart.SUSPENSE,
+    ReviewKind.DUPLICATE: chart.UNAPPLIED,
+}
+"""Where the money of a review lies until somebody has placed it."""
 
 
 def accept_amount(review_id: UUID, *, note: str, actor_id: UUID) -> Gift:
@@ -100,6 +109,24 @@ def give_to(review_id: UUID, campaign: Campaign, *, note: str, actor_id: UUID) -
     facts.reclassify(fact.id, settlement.SETTLED)
     reviews.close(review_id, actor_id, note)
     audit.record("suspense.given", f"campaign:{campaign.slug}", actor_id, {"fact": str(fact.id)})
+
+
+def close(review_id: UUID, *, note: str, actor_id: UUID) -> None:
+    """Close a review whose money found its place.
+
+    Raises:
+        MoneyWaits: the money still lies in suspense or unapplied, and nobody would look for it again.
+        NoteMissing: nothing was said.
+    """
+    review = reviews.lock(review_id)
+    fact = db.session.get(ProviderFact, review.fact_id) if review.fact_id else None
+    account = WAITS_IN.get(ReviewKind(review.kind))
+    if account is not None and fact is not None and fact.outcome in settlement.MONEY[1:]:
+        attempt = payments.get(review.attempt_id) if review.attempt_id else None
+        is_there = -ledger_queries.balance(account, fact.currency).minor >= fact.amount_fen
+        if is_there and (attempt is None or attempt.refundable_fen):
+            raise MoneyWaits
+    reviews.close(review_id, actor_id, note)
 
 
 def _open(review_id: UUID, kind: ReviewKind) -> tuple[Review, ProviderFact]:

@@ -11,7 +11,7 @@ from fundraising import clock
 from fundraising.audit import service as audit
 from fundraising.database import db
 from fundraising.errors import NotFound
-from fundraising.payments.errors import ExplanationMissing, SamePerson
+from fundraising.payments.errors import ExplanationMissing, LookedInto, SamePerson
 from fundraising.payments.models import Difference, DifferenceKind, Reconciliation
 
 
@@ -64,17 +64,17 @@ def count_open() -> int:
 
 
 def take(difference_id: UUID, actor_id: UUID) -> None:
-    """Make somebody the owner of a difference. Raises NotFound."""
-    difference = lock(difference_id)
+    """Make somebody the owner of a difference. Raises LookedInto or NotFound."""
+    difference = _open(difference_id)
     difference.owner_id = actor_id
     _record("difference.taken", difference, actor_id)
 
 
 def explain(difference_id: UUID, explanation: str, actor_id: UUID) -> None:
-    """Say what a difference is and what was done. Raises ExplanationMissing or NotFound."""
+    """Say what a difference is and what was done. Raises ExplanationMissing, LookedInto or NotFound."""
     if not explanation.strip():
         raise ExplanationMissing
-    difference = lock(difference_id)
+    difference = _open(difference_id)
     difference.explanation, difference.explained_by = explanation.strip(), actor_id
     difference.owner_id = difference.owner_id or actor_id
     _record("difference.explained", difference, actor_id)
@@ -98,6 +98,14 @@ def close(difference_id: UUID, actor_id: UUID) -> None:
     _record("difference.closed", difference, actor_id)
 
 
+def get(difference_id: UUID) -> Difference:
+    """Return a difference. Raises NotFound."""
+    found = db.session.get(Difference, difference_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
 def lock(difference_id: UUID) -> Difference:
     """Lock a difference. Raises NotFound."""
     query = select(Difference).where(Difference.id == difference_id).with_for_update()
@@ -105,6 +113,13 @@ def lock(difference_id: UUID) -> Difference:
     if found is None:
         raise NotFound
     return found
+
+
+def _open(difference_id: UUID) -> Difference:
+    difference = lock(difference_id)
+    if difference.closed_at is not None:
+        raise LookedInto
+    return difference
 
 
 def _record(action: str, difference: Difference, actor_id: UUID) -> None:

@@ -73,3 +73,10 @@ class ExplanationMissing(DomainError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "explanation_missing"
     message = _l("Write what the difference is and what was done about it.")
+
+
+class LookedInto(DomainError):
+    """A difference or a review was closed in the meantime: what was said of it stays."""
+
+    code = "looked_into"
+    message = _l("This was closed already. Nothing was changed.")

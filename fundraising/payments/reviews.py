@@ -11,6 +11,7 @@ from fundraising.audit import service as audit
 from fundraising.database import db
 from fundraising.errors import Invalid, NotFound
 from fundraising.i18n import lazy_gettext as _l
+from fundraising.payments.errors import LookedInto
 from fundraising.payments.models import Review, ReviewKind
 from fundraising.references import uuid7
 
@@ -69,8 +70,11 @@ def count_open() -> int:
 
 
 def take(review_id: UUID, actor_id: UUID) -> None:
-    """Make somebody the owner of a review."""
-    get(review_id).owner_id = actor_id
+    """Make somebody the owner of a review, whoever had it before. Raises LookedInto or NotFound."""
+    review = lock(review_id)
+    if review.closed_at is not None:
+        raise LookedInto
+    review.owner_id = actor_id
     db.session.flush()
 
 

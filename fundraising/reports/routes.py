@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from flask import (
@@ -273,8 +274,9 @@ def _download(name: str, export: Export) -> Response:
     mark = f"-{words.DEMO_MARK}" if queries.has_demo() else ""
     response = Response(iter(export), mimetype="text/csv")
     response.call_on_close(export.close)
-    response.headers.set(
-        "Content-Disposition", "attachment", filename=f"{name}-{clock.today():%Y%m%d}{mark}.csv"
+    plain, full = (quote(f"{name}-{clock.today():%Y%m%d}{m}.csv") for m in ("", mark))
+    response.headers["Content-Disposition"] = (
+        f"attachment; filename={plain}; filename*=UTF-8''{full}"
     )
     response.headers["Cache-Control"] = "no-store"
     return response

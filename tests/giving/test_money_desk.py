@@ -45,6 +45,8 @@ def test_two_people_refund_a_gift_in_the_browser(
     bad = staff_client(first).post(page, data={"amount": "1e3", "reason": "测试"})
     assert bad.status_code == 422
     assert "最多两位小数" in bad.text
+    none = staff_client(first).post(page, data={"amount": "0", "reason": "测试"})
+    assert "金额必须大于零" in none.text
     assert staff_client(first).post(page, data={"amount": "99", "reason": "x"}).status_code == 422
     asked = staff_client(first).post(page, data={"amount": "4.00", "reason": "捐赠人申请"})
     assert asked.status_code == 303
@@ -52,6 +54,7 @@ def test_two_people_refund_a_gift_in_the_browser(
 
     same = staff_client(first).post(f"/staff/refunds/{refund.id}", data={"do": "approve"})
     assert same.status_code == 403
+    assert "捐赠人申请" in same.text
     staff_client(second).post(f"/staff/refunds/{refund.id}", data={"do": "approve"})
 
     assert one(Refund).state == "approved"
@@ -114,6 +117,39 @@ def test_a_review_is_taken_and_closed_only_with_words(start: Start, staff_client
     assert one(Review).closed_at is not None
 
 
+def test_a_review_stays_open_while_its_money_has_no_place(start: Start, staff_client: Open) -> None:
+    gift = start(1000)
+    settlement.apply_facts([paid(gift, amount=Money(900))])
+    browser, address = staff_client("finance"), f"/staff/reviews/{one(Review).id}"
+
+    early = browser.post(address, data={"do": "close", "note": "以后再说"})
+
+    assert early.status_code == 409
+    assert "款项尚未处理" in early.text
+    assert "以后再说" in early.text
+    assert one(Review).closed_at is None
+    browser.post(address, data={"do": "refund", "note": "退还捐赠人"})
+    assert browser.post(address, data={"do": "close", "note": "已退还"}).status_code == 303
+
+
+def test_whoever_comes_first_may_be_relieved_but_nothing_closed_is_taken(
+    start: Start, staff_client: Open, make_staff: Staff
+) -> None:
+    gift = start(1000)
+    settlement.apply_facts([paid(gift, amount=Money(900))])
+    address, second = f"/staff/reviews/{one(Review).id}", make_staff("finance")
+
+    for person in (make_staff("finance"), second):
+        staff_client(person).post(address, data={"do": "take"})
+    assert one(Review).owner_id == second.id
+    staff_client(second).post(address, data={"do": "accept", "note": "捐赠人确认"})
+
+    late = staff_client("finance").post(address, data={"do": "take"})
+    assert late.status_code == 409
+    assert "已经办结" in late.text
+    assert one(Review).owner_id == second.id
+
+
 def a_day() -> Reconciliation:
     day = Reconciliation(
         provider="wechatpay",
@@ -144,6 +180,32 @@ def test_one_explains_a_difference_and_another_closes_it(
     page = staff_client("auditor").get("/staff/reconciliation/wechatpay/2026-11-10").text
     assert "测试付款" in page
     assert "账上有、账单无" in page
+
+
+def test_what_was_said_of_a_closed_difference_stays(staff_client: Open, make_staff: Staff) -> None:
+    a_day()
+    address = f"/staff/differences/{one(Difference).id}"
+    first, second = make_staff("finance"), make_staff("finance")
+    staff_client(first).post(address, data={"do": "explain", "explanation": "测试付款"})
+    staff_client(second).post(address, data={"do": "close"})
+
+    late = staff_client(second).post(address, data={"do": "explain", "explanation": "另一说法"})
+
+    assert late.status_code == 409
+    assert (one(Difference).explanation, one(Difference).explained_by) == ("测试付款", first.id)
+    assert staff_client(first).post(address, data={"do": "take"}).status_code == 409
+
+
+def test_an_explanation_that_is_refused_is_asked_for_at_its_difference(staff_client: Open) -> None:
+    a_day()
+
+    empty = staff_client("finance").post(
+        f"/staff/differences/{one(Difference).id}", data={"do": "explain", "explanation": " "}
+    )
+
+    assert empty.status_code == 422
+    assert 'role="alert"' in empty.text
+    assert "账上有、账单无" in empty.text
 
 
 def test_a_day_is_run_by_a_worker_and_never_today(staff_client: Open) -> None:
