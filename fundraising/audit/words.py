@@ -225,6 +225,7 @@ ALARMS: dict[str, Any] = {
     "matching:due": _l("A match could not be taken back yet"),
     "outbox:dead:*": _l("Work that failed for good"),
     "payments:*:bill_broken": _l("A bill that cannot be trusted"),
+    "payments:*:clock": _l("Our clock is wrong: notices seem too old or too new"),
     "payments:*:undecryptable": _l("Notices that no key of ours opens"),
     "payments:inbox:dead": _l("A notice that could not be settled"),
     "payments:reconciliation:late:*": _l("Days of a channel wait to be reconciled"),

@@ -90,24 +90,24 @@ def _decide(review_id: UUID, what: str, note: str) -> str:
         case "take":
             review_desk.take(review_id, actor_id)
             audit.record("review.taken", f"review:{review_id}", actor_id, {})
-            return _("It is yours now.")
+            return str(_("It is yours now."))
         case "accept":
             resolving.accept_amount(review_id, note=note, actor_id=actor_id)
-            return _("It is the gift’s amount now.")
+            return str(_("It is the gift’s amount now."))
         case "give":
             campaign = campaigns.get(request.form.get("campaign", ""))
             resolving.give_to(review_id, campaign, note=note, actor_id=actor_id)
-            return _("It is a gift of this campaign now.")
+            return str(_("It is a gift of this campaign now."))
         case "refund":
             refunds.propose_for(review_id, reason=note, actor_id=actor_id)
-            return _("The refund waits for a second person.")
+            return str(_("The refund waits for a second person."))
         case "cover":
             refunds.cover(review_id, actor_id)
             review_desk.close(review_id, actor_id, note or str(_("Covered.")))
-            return _("Covered and closed.")
+            return str(_("Covered and closed."))
         case _:
             resolving.close(review_id, note=note, actor_id=actor_id)
-            return _("Closed.")
+            return str(_("Closed."))
 
 
 # ---------------------------------------------------------------------- refunds
