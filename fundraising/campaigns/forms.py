@@ -20,8 +20,8 @@ NEEDED = InputRequired(_l("Please fill this in."))
 
 
 def strip(value: str | None) -> str | None:
-    """Take blanks off both ends, and bytes that no text holds."""
-    return value.replace("\x00", "").strip() if value else value
+    """Take blanks off both ends and bytes that no text holds; end lines as we do, not as browsers do."""
+    return value.replace("\x00", "").replace("\r\n", "\n").strip() if value else value
 
 
 class AmountField(StringField):

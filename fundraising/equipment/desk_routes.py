@@ -97,15 +97,14 @@ def accept(line_id: UUID) -> ResponseReturnValue:
         form.serials.errors = [str(refused.message)]
         page |= {"line": purchases.line(line_id), "purchase": purchases.get_by_id(line.purchase_id)}
         return render_template("equipment/accept.html", **page), int(refused.status)
-    flash(
-        _(
-            "%(count)s devices accepted: %(first)s to %(last)s.",
-            count=len(devices),
-            first=devices[0].no,
-            last=devices[-1].no,
-        ),
-        "ok",
+    first, last = devices[0].no, devices[-1].no
+    many = _(
+        "%(count)s devices accepted: %(first)s to %(last)s.",
+        count=len(devices),
+        first=first,
+        last=last,
     )
+    flash(many if len(devices) > 1 else _("Accepted: %(no)s.", no=first), "ok")
     return redirect(url_for(".index", todo="install"), 303)
 
 

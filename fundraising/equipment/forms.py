@@ -53,7 +53,8 @@ RESULTS = (
     ("passed", _l("Passed: ready for use")),
     ("failed", _l("Failed: take it out of service")),
 )
-NUMBER = InputRequired(_l("Degrees with decimals, such as 40.9868."))
+LATITUDE = _l("Degrees with decimals, such as 40.9868.")
+LONGITUDE = _l("Degrees with decimals, such as 117.9392.")
 HOURS = Regexp(
     r"^(24/7|[0-9A-Za-z ,;:+-]{3,80})$",
     message=_l("Write 24/7, or times such as 08:30-17:30."),
@@ -90,12 +91,12 @@ class InstallForm(FlaskForm):
     )
     lat = FloatField(
         _l("Latitude"),
-        [NUMBER, NumberRange(-90, 90, _l("Degrees with decimals, such as 40.9868."))],
+        [InputRequired(LATITUDE), NumberRange(-90, 90, LATITUDE)],
         render_kw={"inputmode": "decimal"},
     )
     lon = FloatField(
         _l("Longitude"),
-        [NUMBER, NumberRange(-180, 180, _l("Degrees with decimals, such as 117.9392."))],
+        [InputRequired(LONGITUDE), NumberRange(-180, 180, LONGITUDE)],
         render_kw={"inputmode": "decimal"},
     )
     floor_zh = StringField(

@@ -11,6 +11,14 @@ class FileRefused(Invalid):
     message = _l("This file cannot be kept: send a PDF, JPEG, PNG or WebP of at most 10 MB.")
 
 
+class TableRefused(FileRefused):
+    """The table that staff sent is empty, too large or no table."""
+
+    message = _l(
+        "This file cannot be kept: send a CSV or XLSX file that is not empty, of at most 24 MB."
+    )
+
+
 class PictureRefused(Invalid):
     """The picture cannot be read safely."""
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from fundraising.database import db
 from fundraising.files import pictures
-from fundraising.files.errors import FileNotFound, FileRefused, PictureRefused
+from fundraising.files.errors import FileNotFound, FileRefused, PictureRefused, TableRefused
 from fundraising.files.models import StoredFile
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -64,9 +64,9 @@ def store_photo(data: bytes, name: str = "photo.webp", *, is_public: bool = True
 
 
 def store_upload(data: bytes, name: str) -> StoredFile:
-    """Keep a table (CSV or XLSX) that staff sent, never public. Raises FileRefused."""
+    """Keep a table (CSV or XLSX) that staff sent, never public. Raises TableRefused."""
     if not 0 < len(data) <= MAX_TABLE_BYTES:
-        raise FileRefused
+        raise TableRefused
     return _keep(data, _clean(name), TABLE, is_public=False)
 
 

@@ -1,5 +1,6 @@
 """Forms of the store."""
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
@@ -40,6 +41,10 @@ DISPLAYS = (
 FILE = _l("File (PDF, JPEG, PNG or WebP, at most 10 MB)")
 
 
+PLAIN = re.compile(r"[0-9]{1,9}(\.[0-9]{1,3})?")
+"""A quantity as people write it: no sign, no exponent."""
+
+
 class QuantityField(StringField):
     """A quantity with at most three decimals; ``value`` is exact."""
 
@@ -52,10 +57,10 @@ class QuantityField(StringField):
     def _check(self, _form: FlaskForm, field: "QuantityField") -> None:
         written = field.data or ""
         try:
-            self.value = Decimal(written) if written.isascii() else Decimal(0)
+            self.value = Decimal(written) if PLAIN.fullmatch(written) else Decimal(0)
         except InvalidOperation:
             self.value = Decimal(0)
-        if not self.value.is_finite() or self.value <= 0:
+        if self.value <= 0:
             raise ValidationError(
                 _l("Write a quantity above zero, with no more decimals than its unit has.")
             )

@@ -89,7 +89,7 @@ class LineForm(FlaskForm):
         _l("Quantity"),
         [
             InputRequired(_l("A whole number, please.")),
-            NumberRange(1, MOST_UNITS, _l("At least one.")),
+            NumberRange(1, MOST_UNITS, _l("A whole number from 1 to 100,000.")),
         ],
         render_kw={"inputmode": "numeric"},
     )
@@ -128,7 +128,7 @@ class GoodsForm(FlaskForm):
         _l("Delivered"),
         [
             InputRequired(_l("A whole number, please.")),
-            NumberRange(1, MOST_UNITS, _l("At least one.")),
+            NumberRange(1, MOST_UNITS, _l("A whole number from 1 to 100,000.")),
         ],
         render_kw={"inputmode": "numeric"},
     )

@@ -353,6 +353,7 @@ def test_goods_go_their_way_in_the_browser(
     for wrong in (
         {},
         {"evidence": upload(), "quantity": "1.5"},
+        {"evidence": upload(), "quantity": "1e9"},
         {"evidence": upload(), "value": ""},
     ):
         assert one.post("/staff/goods/receive", data=data | wrong).status_code == 422

@@ -1,4 +1,4 @@
-"""Every public page in a real browser: no accessibility violation, nothing wider than the screen, light to load."""
+"""Every page, public and of staff, in a real browser: no accessibility violation, nothing wider than the screen, light to load."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,18 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page
 
+from fundraising import demo
 from local.stack import Stack
 
 Person = Callable[..., BrowserContext]
 PAGES = (
     "/", "/c/aed-2024", "/c/aed-2025", "/c/aed-2025/donate", "/transparency", "/devices", "/devices/AED-2024-001",
     "/find", "/v", "/updates", "/learn", "/about", "/privacy", "/accessibility", "/api/docs", "/nowhere",
+)  # fmt: skip
+DESKS = (
+    "", "/campaigns/", "/campaigns/aed-2025/edit", "/messages", "/imports", "/platforms", "/counter/",
+    "/purchases/P-2024-001", "/devices/AED-2024-001/install", "/training/", "/refunds",
+    "/reconciliation", "/finance", "/finance/bank", "/people", "/log",
 )  # fmt: skip
 MOST_BYTES = 100_000
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
@@ -44,6 +50,22 @@ def test_every_public_page_can_be_read_by_everybody(
     for address in PAGES:
         page.goto(address)
         wrong += complaints(page)
+
+    assert wrong == []
+
+
+def test_every_desk_of_staff_can_be_read_and_left_on_a_phone(person: Person, stack: Stack) -> None:
+    page, wrong = person(viewport={"width": 390, "height": 844}, bypass_csp=True).new_page(), []
+    page.goto("/staff/login")
+    page.fill("#email", "admin@aed.example.org")
+    page.fill("#password", demo.PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/staff")
+    for address in DESKS:
+        page.goto(f"/staff{address}")
+        wrong += complaints(page)
+        if page.locator(".side-fold summary").count() != 1:
+            wrong.append(f"{address} has no menu")
 
     assert wrong == []
 
