@@ -349,7 +349,13 @@ def test_a_pledge_goes_its_way_in_the_browser_and_in_public(
         "ends_on": today.isoformat(),
     }
     assert one.get("/staff/matching/new").status_code == 200
-    for wrong in ({"pool": "x"}, {"gift_cap": "0"}, {"ends_on": "2020-01-01"}, {"roads": []}):
+    mistakes: list[dict[str, Any]] = [
+        {"pool": "x"},
+        {"gift_cap": "0"},
+        {"ends_on": "2020-01-01"},
+        {"roads": []},
+    ]
+    for wrong in mistakes:
         assert one.post("/staff/matching/new", data=data | wrong).status_code == 422
     assert one.post("/staff/matching/new", data=data).status_code == 303
     written = queries.pledges()[0]

@@ -1,4 +1,4 @@
-"""Every page, public and of staff, in a real browser: no accessibility violation, nothing wider than the screen, light to load."""
+"""Every page, public and of staff, in a real browser: read by all, no wider than the screen, light to load."""
 
 from collections.abc import Callable
 
