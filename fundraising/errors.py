@@ -42,11 +42,3 @@ class NotAllowed(DomainError):
     status = HTTPStatus.FORBIDDEN
     code = "not_allowed"
     message = _l("Your account may not do this.")
-
-
-class Unavailable(DomainError):
-    """Something outside does not answer; trying again later helps."""
-
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    code = "unavailable"
-    message = _l("The service is busy. Please try again in a moment.")

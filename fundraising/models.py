@@ -17,6 +17,8 @@ from fundraising.ledger import models as ledger
 from fundraising.mail import models as mail
 from fundraising.outbox import models as outbox
 from fundraising.payments import models as payments
+from fundraising.payments import reconciliation_models as reconciliation
+from fundraising.payments import statement_models as statements
 from fundraising.payments.platforms import models as platforms
 from fundraising.procurement import models as procurement
 from fundraising.programmes import models as programmes
@@ -46,4 +48,6 @@ ALL = (
     procurement,
     programmes,
     receipts,
+    reconciliation,
+    statements,
 )

@@ -1,7 +1,6 @@
 """Reading campaigns and updates."""
 
 from collections.abc import Collection
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import exists, func, select
@@ -104,11 +103,3 @@ def get_update(update_id: UUID) -> CampaignUpdate:
     if found is None:
         raise CampaignNotFound
     return found
-
-
-def latest_update_at(campaign_id: UUID) -> datetime | None:
-    """Return when the campaign last published something, None when never."""
-    query = select(func.max(CampaignUpdate.published_at)).where(
-        CampaignUpdate.campaign_id == campaign_id
-    )
-    return db.session.execute(query).scalar_one()

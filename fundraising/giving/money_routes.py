@@ -29,7 +29,7 @@ from fundraising.payments import differences, reconciliation
 from fundraising.payments import refunds as payment_refunds
 from fundraising.payments import reviews as review_desk
 from fundraising.payments import service as payments
-from fundraising.payments.models import Reconciliation
+from fundraising.payments.reconciliation_models import Reconciliation
 
 bp = Blueprint("money_desk", __name__, url_prefix="/staff")
 HELD = (

@@ -174,6 +174,13 @@ def close(
     )
     db.session.add(payout)
     db.session.flush()
+    _keep_parts(payout, parts, entries)
+    detail = {"net_fen": payout.net_fen, "fee_fen": payout.fee_fen, "imports": len(parts)}
+    audit.record("platform.settled", f"platform:{platform}", actor_id, detail)
+    return payout
+
+
+def _keep_parts(payout: PlatformPayout, parts: Sequence[Part], entries: dict[UUID, UUID]) -> None:
     for part in parts:
         part.batch.settled_fen += part.amount_fen
         db.session.add(
@@ -188,9 +195,6 @@ def close(
             )
         )
     db.session.flush()
-    detail = {"net_fen": payout.net_fen, "fee_fen": payout.fee_fen, "imports": len(parts)}
-    audit.record("platform.settled", f"platform:{platform}", actor_id, detail)
-    return payout
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,6 @@ def by_number(channel: str, number: str) -> Gift:
     return _one(select(Gift).where(Gift.channel == channel, Gift.external_ref == number))
 
 
-def by_external(reference: str) -> Gift | None:
-    """Return the gift with that number at another platform, None when there is none."""
-    query = select(Gift).where(Gift.external_ref == reference).limit(1)
-    return db.session.execute(query).scalar_one_or_none()
-
-
 def _one(query: Select[Gift]) -> Gift:
     found = db.session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
     if found is None:

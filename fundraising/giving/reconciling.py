@@ -16,9 +16,9 @@ from fundraising.ledger.models import EntryKind
 from fundraising.money import Money
 from fundraising.payments import fees, reconciliation
 from fundraising.payments.differences import Found
-from fundraising.payments.models import DifferenceKind
 from fundraising.payments.providers.base import Provider
 from fundraising.payments.reconciliation import Fees, Outcome
+from fundraising.payments.reconciliation_models import DifferenceKind
 
 
 def run(adapter: Provider, day: date) -> Outcome:

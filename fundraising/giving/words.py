@@ -3,8 +3,9 @@
 from typing import Any
 
 from fundraising.i18n import lazy_gettext as _l
-from fundraising.payments.models import AttemptState, DifferenceKind, RefundStage, ReviewKind
+from fundraising.payments.models import AttemptState, RefundStage, ReviewKind
 from fundraising.payments.providers.base import FactKind, FactSource, Product
+from fundraising.payments.reconciliation_models import DifferenceKind
 
 REVIEWS: dict[str, Any] = {
     ReviewKind.MISMATCH: _l("Amount or currency differs from the order"),

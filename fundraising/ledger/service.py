@@ -308,6 +308,10 @@ def _insert_entries(
         ),
         {"now": now, **columns},
     )
+    _count_vouchers(last)
+
+
+def _count_vouchers(last: dict[str, int]) -> None:
     db.session.execute(
         text(
             "UPDATE ledger_period SET last_voucher = t.last "

@@ -17,8 +17,8 @@ from sqlalchemy import select, text
 from config import Settings
 from fundraising import clock
 from fundraising.database import db, transaction
-from fundraising.payments.models import Bill
 from fundraising.payments.providers.base import BillKind, BillRow, BillStatus, Provider
+from fundraising.payments.reconciliation_models import Bill
 
 READ_AT_ONCE = 1024 * 1024
 ROWS_AT_ONCE = 2000

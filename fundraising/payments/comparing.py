@@ -11,8 +11,9 @@ from fundraising.database import db
 from fundraising.ledger import chart
 from fundraising.payments import bank_booking
 from fundraising.payments.differences import Found
-from fundraising.payments.models import BankLine, DifferenceKind
+from fundraising.payments.models import BankLine
 from fundraising.payments.providers.base import BillKind, Provider
+from fundraising.payments.reconciliation_models import DifferenceKind
 
 PAYOUT_DAYS = 7
 MOST = 200

@@ -12,7 +12,7 @@ from fundraising.audit import service as audit
 from fundraising.database import db
 from fundraising.errors import NotFound
 from fundraising.payments.errors import ExplanationMissing, LookedInto, SamePerson
-from fundraising.payments.models import Difference, DifferenceKind, Reconciliation
+from fundraising.payments.reconciliation_models import Difference, DifferenceKind, Reconciliation
 
 
 @dataclass(frozen=True)

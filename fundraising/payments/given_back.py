@@ -8,8 +8,8 @@ from sqlalchemy import Row
 
 from fundraising.payments.comparing import BILL, MOST, bounds, found_as, rows_of
 from fundraising.payments.differences import Found
-from fundraising.payments.models import DifferenceKind
 from fundraising.payments.providers.base import FactKind, Provider, RowKind
+from fundraising.payments.reconciliation_models import DifferenceKind
 
 
 class _Way(NamedTuple):

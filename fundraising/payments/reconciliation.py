@@ -20,7 +20,7 @@ from fundraising.errors import NotFound
 from fundraising.money import Money
 from fundraising.payments import bills, comparing, given_back, refunds
 from fundraising.payments.differences import Found, keep_differences
-from fundraising.payments.models import Attempt, DifferenceKind, Reconciliation
+from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import (
     BillBroken,
     BillKind,
@@ -32,6 +32,7 @@ from fundraising.payments.providers.base import (
     ProviderUnavailable,
     RowKind,
 )
+from fundraising.payments.reconciliation_models import DifferenceKind, Reconciliation
 
 PAGE = 20_000
 AT_ONCE = 400

@@ -15,12 +15,12 @@ from fundraising.database import db
 from fundraising.errors import Invalid, NotFound
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.payments import camt, statement_files
-from fundraising.payments.models import BankFile, BankMapping
 from fundraising.payments.statement_files import (
     LineError,
     NewBankLine,
     StatementFile,
 )
+from fundraising.payments.statement_models import BankFile, BankMapping
 from fundraising.references import uuid7
 
 KEPT = timedelta(days=7)

@@ -1,6 +1,5 @@
 """Reading training sessions; only confirmed ones are public."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -31,19 +30,6 @@ def people_trained(campaign_id: UUID | None = None) -> int:
     if campaign_id is not None:
         query = query.where(TrainingSession.campaign_id == campaign_id)
     return int(db.session.execute(query).scalar_one())
-
-
-def people_trained_in(campaign_ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Return how many people were trained, by campaign; campaigns without sessions are left out."""
-    query = (
-        select(TrainingSession.campaign_id, func.sum(TrainingSession.people_trained))
-        .where(
-            TrainingSession.campaign_id.in_(list(campaign_ids)),
-            TrainingSession.confirmed_at.is_not(None),
-        )
-        .group_by(TrainingSession.campaign_id)
-    )
-    return {campaign: int(people) for campaign, people in db.session.execute(query)}
 
 
 def sessions(campaign_id: UUID, limit: int = 20) -> list[PublicSession]:

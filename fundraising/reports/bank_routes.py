@@ -14,8 +14,8 @@ from fundraising.giving import transfers
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.payments import statement_files, statement_import, statements
-from fundraising.payments.models import BankFile
 from fundraising.payments.statement_files import UnknownHeadings
+from fundraising.payments.statement_models import BankFile
 from fundraising.reports import queries, words
 from fundraising.reports.forms import StatementForm
 

@@ -22,6 +22,18 @@ from local import translations
 from tests.factories import Make
 
 ROOT = Path(__file__).resolve().parents[2]
+LONGEST_FUNCTION = 50
+LONG_FILES = {
+    "fundraising/giving/import_batches.py": 410,
+    "fundraising/giving/settlement.py": 450,
+    "fundraising/goods/service.py": 480,
+    "fundraising/payments/providers/base.py": 420,
+    "fundraising/payments/refunds.py": 425,
+    "local/stack.py": 440,
+    "tests/attacks/test_doors.py": 540,
+    "tests/giving/test_imports.py": 600,
+    "tests/giving/test_refunds.py": 560,
+}
 FRAMEWORK = ("static", "security.", "_debug")
 TEMPLATES = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "fundraising").rglob("*.html")]
 
@@ -157,11 +169,23 @@ def test_functions_stay_short() -> None:
     for folder in ("fundraising", "worker", "local"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno > 60:
-                    long.append(f"{path.name}:{node.name}")
-    allowed = {"wechatpay.py:_protocol"}
+                if isinstance(node, ast.FunctionDef):
+                    lines = (node.end_lineno or 0) - node.lineno + 1
+                    long += [f"{path.name}:{node.name} {lines}"] * (lines > LONGEST_FUNCTION)
 
-    assert set(long) <= allowed
+    assert long == []
+
+
+def test_files_stay_short() -> None:
+    """A longer file becomes several, parted by verb or subject; the few longer ones may only get shorter."""
+    long = {}
+    for folder, most in (("fundraising", 400), ("worker", 400), ("local", 400), ("tests", 500)):
+        for path in (ROOT / folder).rglob("*.py"):
+            name, lines = str(path.relative_to(ROOT)), len(path.read_text().splitlines())
+            if lines > LONG_FILES.get(name, most):
+                long[name] = lines
+
+    assert long == {}
 
 
 def test_chinese_texts_use_the_same_variables_as_the_english_ones() -> None:

@@ -18,8 +18,8 @@ from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
 from fundraising.payments import statements
-from fundraising.payments.models import Difference
 from fundraising.payments.providers.base import Product
+from fundraising.payments.reconciliation_models import Difference
 from fundraising.payments.statements import NewBankLine
 from tests.giving.test_settlement import state_of
 from tests.providers import sides

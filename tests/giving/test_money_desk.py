@@ -18,8 +18,9 @@ from fundraising.ledger.models import EntryKind
 from fundraising.money import Money
 from fundraising.outbox.models import Work
 from fundraising.payments.differences import Found, keep_differences
-from fundraising.payments.models import Difference, DifferenceKind, Reconciliation, Refund, Review
+from fundraising.payments.models import Refund, Review
 from fundraising.payments.providers.base import FactSource
+from fundraising.payments.reconciliation_models import Difference, DifferenceKind, Reconciliation
 from fundraising.reports import words as report_words
 from tests import wechat
 from tests.giving.test_refunds import back

@@ -24,7 +24,6 @@ from fundraising.ledger.models import JournalEntry
 from fundraising.money import Money
 from fundraising.payments import differences, reconciliation, statements
 from fundraising.payments.errors import ExplanationMissing, SamePerson
-from fundraising.payments.models import Difference, DifferenceKind
 from fundraising.payments.providers.base import (
     BillBroken,
     BillKind,
@@ -36,6 +35,7 @@ from fundraising.payments.providers.base import (
     RefundState,
     RowKind,
 )
+from fundraising.payments.reconciliation_models import Difference, DifferenceKind
 from fundraising.payments.statements import NewBankLine
 from tests import wechat
 from tests.giving.test_refunds import back

@@ -17,11 +17,11 @@ from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
 from fundraising.payments import statements
-from fundraising.payments.models import Difference
 from fundraising.payments.providers.base import Fact, FactSource, Product
 from fundraising.payments.providers.stripe import objects
 from fundraising.payments.providers.stripe.objects import Told
 from fundraising.payments.reconciliation import Outcome
+from fundraising.payments.reconciliation_models import Difference
 from fundraising.payments.statements import NewBankLine
 from tests import stripe
 from tests.giving.test_settlement import state_of

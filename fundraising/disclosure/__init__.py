@@ -1,1 +1,0 @@
-"""The public story of how funds are used."""
