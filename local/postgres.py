@@ -290,9 +290,7 @@ class Postgres:
         file.write_text(json.dumps(self.facts))
 
     def _last_words(self) -> str:
-        log = self.folder / "server.log"
-        text = log.read_text(errors="replace") if log.exists() else ""
-        return "PostgreSQL did not start. " + text[-2000:]
+        return f"PostgreSQL did not start. {processes.last_words(self.folder / 'server.log')}"
 
 
 def _installed() -> Path:

@@ -159,3 +159,10 @@ def answers(host: str, port: int) -> bool:
 def program(name: str) -> str | None:
     """Return the path of a program on the machine, None when it is missing."""
     return shutil.which(name)
+
+
+def last_words(log: Path) -> str:
+    """Return the last line of a log, and where the others are: a person at a terminal reads no traceback."""
+    text = log.read_text(errors="replace")[-2500:].strip() if log.exists() else ""
+    last = text.splitlines()[-1].strip()[:400] if text else "It wrote nothing."
+    return f"{last}\nMore stands in {log}."

@@ -185,7 +185,10 @@ class Stack:
             check=False,
         )
         if done.returncode:
-            raise StackFailed(f"fundraising {' '.join(words)}:\n{done.stdout}{done.stderr}"[-4000:])
+            log = self.log_folder / "setup.log"
+            log.write_text(done.stdout + done.stderr)
+            what = f"fundraising {' '.join(words)} failed."
+            raise StackFailed(f"{what} {processes.last_words(log)}")
         return done.stdout
 
     # ------------------------------------------------------------------ starting
@@ -290,13 +293,15 @@ class Stack:
             lambda: processes.answers("127.0.0.1", self.ports[name]) and settings.exists(), 20
         )
         if not is_up:
-            raise StackFailed(f"The simulator {name} did not start: {self._tail(name)}")
+            raise StackFailed(f"The simulator {name} did not start. {self._tail(name)}")
         for line in settings.read_text().splitlines():
             setting, _, value = line.partition("=")
             self.variables.setdefault(setting, value)
 
     def _prepare(self) -> None:
         url = self.variables["DATABASE_URL"]
+        if wrong := state.trouble(url):
+            raise StackFailed(f"The database of DATABASE_URL does not answer. {wrong}")
         if not state.is_current(url):
             self.command("db", "upgrade")
         if not (self.folder / "map" / "chengde.json").exists():
@@ -348,7 +353,7 @@ class Stack:
                 return False
 
         if not processes.wait_for(is_ready, READY_SECONDS, pause=0.1):
-            raise StackFailed(f"The site did not come up: {self._tail('web')}")
+            raise StackFailed(f"The site did not come up. {self._tail('web')}")
 
     # ------------------------------------------------------------------ keeping
 
@@ -425,5 +430,4 @@ class Stack:
         child.started_at = time.monotonic()
 
     def _tail(self, name: str) -> str:
-        file = self.log_folder / f"{name}.log"
-        return file.read_text(errors="replace")[-2500:] if file.exists() else "no log"
+        return processes.last_words(self.log_folder / f"{name}.log")

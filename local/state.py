@@ -28,16 +28,28 @@ def demo_accounts() -> list[str]:
     return [f"{email}  {facts['PASSWORD']}  {role}" for email, role, _name in facts["STAFF"]]
 
 
+def trouble(url: str) -> str:
+    """Say in a line why a database cannot be reached; nothing when it answers."""
+    try:
+        psycopg.connect(_plain(url), connect_timeout=5).close()
+    except psycopg.Error as refused:
+        return str(refused).strip().splitlines()[0]
+    return ""
+
+
 def has_campaign(url: str) -> bool:
     """Whether there is a campaign, of the demonstration or another."""
     return bool(_first(url, "SELECT EXISTS (SELECT FROM campaign)"))
 
 
 def _first(url: str, query: str) -> object:
-    plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
     try:
-        with psycopg.connect(plain, connect_timeout=5) as connection:
+        with psycopg.connect(_plain(url), connect_timeout=5) as connection:
             row = connection.execute(query.encode()).fetchone()
     except psycopg.Error:
         return None
     return row[0] if row else None
+
+
+def _plain(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)

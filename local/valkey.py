@@ -66,7 +66,8 @@ class Valkey:
                 [program, *(word for pair in words.items() for word in pair)], log=log
             )
         if not processes.wait_for(lambda: processes.answers("127.0.0.1", self.port), START_SECONDS):
-            raise ValkeyFailed((self.folder / "server.log").read_text(errors="replace")[-1000:])
+            said = processes.last_words(self.folder / "server.log")
+            raise ValkeyFailed(f"Valkey did not start. {said}")
 
     def stop(self) -> None:
         """Stop the server."""

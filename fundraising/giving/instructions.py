@@ -15,13 +15,18 @@ from fundraising.payments.providers.base import Instruction, PayKind, Product
 from fundraising.qr import data_uri
 
 
+def other_ways(attempt: Attempt | None) -> list[ways.Way]:
+    """Return the ways to give other than the one chosen."""
+    chosen = attempt.provider if attempt is not None else ""
+    return [way for way in ways.offered(browsers.agent()) if way.provider != chosen]
+
+
 def transfer(instruction: Instruction) -> dict[str, object]:
     """Return what a donor types at the bank."""
     adapter = payments.provider(Product.BANK_TRANSFER.provider)
     return {
         "bank": adapter,
         "code": transfer_codes.shown(instruction.value),
-        "others": [way for way in ways.offered(browsers.agent()) if way.provider != adapter.name],
     }
 
 
@@ -39,9 +44,6 @@ def shown(attempt: Attempt, instruction: Instruction) -> dict[str, object]:
         "kind": instruction.kind.value,
         "is_alipay": attempt.provider == "alipay",
         "is_card": attempt.provider == "stripe",
-        "others": [
-            way for way in ways.offered(browsers.agent()) if way.provider != attempt.provider
-        ],
     }
     if simulator and not is_own_page:
         values["cashier"] = (

@@ -150,7 +150,14 @@ def pay(order_no: str) -> ResponseReturnValue:
         return redirect(url_for(".result", order_no=order_no), 303)
     attempt = payments.latest(gift.id)
     campaign = campaigns.get_by_id(gift.campaign_id)
-    values = {"gift": gift, "campaign": campaign, "attempt": attempt, "demo": campaign.is_demo}
+    others = instructions.other_ways(attempt)
+    values = {
+        "gift": gift,
+        "campaign": campaign,
+        "attempt": attempt,
+        "others": others,
+        "demo": campaign.is_demo,
+    }
     if attempt is None or not attempt.is_live or attempt.expires_at <= clock.now():
         return browsers.not_kept(render_template("giving/pay_over.html", **values))
     if checkouts.needs_openid(attempt) and not session.get("oauth_failed"):

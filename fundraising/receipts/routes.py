@@ -1,6 +1,6 @@
 """Receipts for their donor, and their verification by anybody."""
 
-from flask import Blueprint, Response, flash, redirect, render_template, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from fundraising.access import public
@@ -115,7 +115,10 @@ def verify(code: str) -> ResponseReturnValue:
 @bp.get("/v")
 @public
 def ask() -> ResponseReturnValue:
-    """Ask for a code."""
+    """Ask for a code, and go to what it verifies."""
+    code = "".join(c for c in request.args.get("code", "")[:80].upper() if c.isalnum())
+    if code:
+        return redirect(url_for(".verify", code=code), 303)
     found: Receipt | None = None
     return render_template("receipts/verify.html", receipt=found, replacement=None, code="")
 

@@ -10,6 +10,8 @@ from fundraising.i18n import fen_short
 
 COLOURS = 5
 WIDTH, HEIGHT = 640, 200
+LABELS = 6
+"""Days named under the columns at most: more run into each other on a phone."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def columns(days: Sequence[Day], title: str) -> Markup:
         ).format(
             x, 170 - height, round(width, 1), max(height, 1), day.day, fen_short(day.amount_fen)
         )
-        if len(shown) <= 8 or index % (len(shown) // 6 or 1) == 0:
+        if len(shown) <= LABELS or index % -(-len(shown) // LABELS) == 0:
             bars += Markup('<text x="{}" y="190" text-anchor="middle">{}</text>').format(
                 round(x + width / 2, 1), day.day[5:]
             )

@@ -357,6 +357,8 @@ def test_a_receipt_is_issued_once_numbered_without_gaps_and_verified(
     assert client.get(f"/receipts/{gift.token}.pdf").data.startswith(b"%PDF")
     assert "真实有效" in client.get(f"/v/{first.code}").text
     assert client.get("/v/ABCDEFGHJKLM").status_code == 404
+    typed = client.get("/v", query_string={"code": f" {first.code[:4].lower()} {first.code[4:]} "})
+    assert typed.headers["Location"] == f"/v/{first.code}"
     receipts.void(gift.id, "测试")
     assert "已作废" in client.get(f"/v/{first.code}").text
 

@@ -67,6 +67,20 @@ def test_the_form_offers_a_transfer_where_it_is_set_up(
     assert post(client, campaign, product="bank.transfer")[0] == 409
 
 
+def test_a_donor_whose_payment_service_is_away_is_shown_the_other_ways(
+    client: FlaskClient, campaign: Campaign
+) -> None:
+    _, where = post(client, campaign, product="wechatpay")
+    page = client.get(where)
+    assert page.status_code == 503
+    assert 'value="bank.transfer"' in page.text
+
+    again = client.post(f"{where}/again", data={"product": "bank.transfer"})
+
+    assert again.status_code == 303
+    assert ACCOUNT[-3:] in client.get(where).text
+
+
 def test_the_pay_page_tells_account_amount_and_code_as_plain_text(
     client: FlaskClient, campaign: Campaign
 ) -> None:

@@ -20,7 +20,7 @@ from fundraising import demo, schema
 from local import becoming, processes, run, state
 from local.becoming import Runner
 from local.postgres import FAST_FOR_TESTS, Postgres
-from local.stack import Stack
+from local.stack import Stack, StackFailed
 
 STRANGER = pwd.getpwnam("nobody").pw_uid
 ANOTHER = min(account.pw_uid for account in pwd.getpwall() if account.pw_uid)
@@ -183,3 +183,29 @@ def test_a_server_starts_in_a_closed_home(closed_home: Path) -> None:
         server.stop()
         if server._home != server.folder:
             shutil.rmtree(server._home)
+
+
+def test_a_failure_is_told_in_its_last_line_without_a_traceback(tmp_path: Path) -> None:
+    stack = Stack(tmp_path, port=1, env={"DATABASE_OWNER_URL": "postgresql://nobody@127.0.0.1:1/x"})
+
+    with pytest.raises(StackFailed) as failed:
+        stack.command("db", "upgrade")
+
+    assert "Traceback" in (tmp_path / "log" / "setup.log").read_text()
+    assert "Traceback" not in str(failed.value)
+    assert "setup.log" in str(failed.value)
+    assert len(str(failed.value).splitlines()) == 2
+
+
+def test_a_server_elsewhere_that_does_not_answer_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:secret@127.0.0.1:1/x")
+    monkeypatch.setenv("PORT", str(processes.free_port()))
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+
+    assert run.main() == 1
+
+    said = capsys.readouterr().err
+    assert "DATABASE_URL" in said
+    assert "secret" not in said

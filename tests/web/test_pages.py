@@ -11,6 +11,8 @@ from werkzeug.wrappers import Request, Response
 
 from fundraising.campaigns.models import CampaignState
 from fundraising.database import db
+from fundraising.giving.queries import Day
+from fundraising.web import charts
 from fundraising.web.cache import KeptPages, Page, PageCache
 from fundraising.web.routes import is_alike
 from tests.factories import Make
@@ -161,3 +163,11 @@ def test_pages_of_two_languages_and_hosts_are_kept_apart() -> None:
     }
 
     assert len(seen) == 8
+
+
+@pytest.mark.parametrize("days", [1, 6, 7, 11, 31])
+def test_the_days_under_the_columns_do_not_run_into_each_other(days: int) -> None:
+    drawn = charts.columns([Day(f"2026-11-{n + 1:02}", 100, 1) for n in range(days)], "by day")
+
+    assert drawn.count("<rect") == days
+    assert 1 <= drawn.count("<text") <= charts.LABELS
