@@ -210,7 +210,8 @@ def _render(
 def _back() -> str:
     """Return the page of the desk from which a refused form came, empty when there is none."""
     came = urlsplit(request.referrer or "")
-    is_own = came.netloc == request.host and came.path.startswith("/staff")
+    # the header itself: for a host that is not ours ``request.host`` raises, and this is its error page
+    is_own = came.netloc == request.headers.get("Host") and came.path.startswith("/staff")
     if not (is_own and request.path.startswith("/staff") and "_user_id" in session):
         return ""
     return f"{came.path}?{came.query}" if came.query else came.path
