@@ -11,7 +11,7 @@ from fundraising.audit import service as audit
 from fundraising.campaigns import service as campaigns
 from fundraising.database import db, transaction
 from fundraising.floods import service as floods
-from fundraising.giving import import_batches, reconciling, settlement
+from fundraising.giving import day_totals, import_batches, reconciling, settlement
 from fundraising.giving.mandates import charging
 from fundraising.giving.mandates import schedule as mandates
 from fundraising.ledger import checks
@@ -102,7 +102,7 @@ def fold() -> None:
     with transaction():
         ledger.fold_totals()
     with transaction():
-        settlement.fold_days()
+        day_totals.fold()
 
 
 def reconcile() -> None:

@@ -21,7 +21,7 @@ from fundraising.funds import queries as fund_queries
 from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
-from fundraising.giving import people, settlement
+from fundraising.giving import day_totals, people
 from fundraising.giving.matching import service as matching
 from fundraising.giving.matching.models import Road
 from fundraising.giving.matching.service import SettledGift
@@ -119,7 +119,7 @@ def _add_days(campaign_id: UUID, gifts: Sequence[WholeGift]) -> None:
         day[0] += gift.amount.minor
         day[1] += 1
         day[3] += 1
-    settlement.add_days(days)
+    day_totals.add(days)
 
 
 def _insert(campaign: Campaign, gifts: Sequence[WholeGift]) -> set[UUID]:

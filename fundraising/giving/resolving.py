@@ -15,7 +15,7 @@ from fundraising.funds import queries as fund_queries
 from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
-from fundraising.giving import booking, foreign, queries, settlement
+from fundraising.giving import booking, day_totals, foreign, queries, settlement
 from fundraising.giving.booking import WholeGift
 from fundraising.giving.errors import MoneyWaits, NotByThisRoad
 from fundraising.giving.matching import service as matching
@@ -143,5 +143,5 @@ def _count(gift: Gift) -> None:
     day = clock.shanghai_date(gift.paid_at).isoformat()
     days: dict[tuple[UUID, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     days[gift.campaign_id, day] = [gift.amount_fen, 1, 0, 1]
-    settlement.add_days(days)
+    day_totals.add(days)
     db.session.flush()

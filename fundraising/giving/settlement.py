@@ -23,7 +23,7 @@ from fundraising.database import db, transaction
 from fundraising.funds import service as funds
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
-from fundraising.giving import contradictions, foreign, orders, outgoing
+from fundraising.giving import contradictions, day_totals, foreign, orders, outgoing
 from fundraising.giving.matching import service as matching
 from fundraising.giving.matching.models import Road
 from fundraising.giving.matching.service import SettledGift
@@ -392,48 +392,4 @@ def _count_people(settled: Sequence[_Judged]) -> None:
         day[1] += 1
         day[2] += id(j) in first_gifts
         day[3] += j.fact.payer is None
-    add_days(days)
-
-
-def add_days(days: dict[tuple[UUID, str], list[int]]) -> None:
-    """Append rows to the days' totals: fen, gifts, new people, gifts whose payer is unknown."""
-    db.session.execute(
-        text(
-            """
-            INSERT INTO giving_day_total (campaign_id, day, amount_fen, gifts, people, anonymous_payers)
-            SELECT * FROM unnest(CAST(:campaigns AS uuid[]), CAST(:days AS text[]), CAST(:fens AS bigint[]),
-                                 CAST(:gifts AS bigint[]), CAST(:people AS bigint[]), CAST(:unknown AS bigint[]))
-            """
-        ),
-        {
-            "campaigns": [key[0] for key in days],
-            "days": [key[1] for key in days],
-            "fens": [value[0] for value in days.values()],
-            "gifts": [value[1] for value in days.values()],
-            "people": [value[2] for value in days.values()],
-            "unknown": [value[3] for value in days.values()],
-        },
-    )
-
-
-def fold_days() -> int:
-    """Fold the rows of each day into one; return how many rows went."""
-    result = db.session.execute(
-        text(
-            """
-            WITH crowded AS (
-                SELECT campaign_id, day FROM giving_day_total GROUP BY campaign_id, day
-                HAVING count(*) > 1 LIMIT 200
-            ), moved AS (
-                DELETE FROM giving_day_total d USING crowded c
-                WHERE (d.campaign_id, d.day) = (c.campaign_id, c.day) RETURNING d.*
-            ), kept AS (
-                INSERT INTO giving_day_total (campaign_id, day, amount_fen, gifts, people, anonymous_payers)
-                SELECT campaign_id, day, sum(amount_fen), sum(gifts), sum(people), sum(anonymous_payers)
-                FROM moved GROUP BY campaign_id, day RETURNING 1
-            )
-            SELECT count(*) FROM moved
-            """
-        )
-    )
-    return int(result.scalar_one())
+    day_totals.add(days)

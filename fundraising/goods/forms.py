@@ -16,7 +16,7 @@ from fundraising.campaigns.forms import NEEDED, both, strip
 from fundraising.giving.models import Display
 from fundraising.goods import queries
 from fundraising.goods.models import Basis, Condition
-from fundraising.goods.service import NewItem, Paper
+from fundraising.goods.receiving import NewItem, Paper
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.i18n import pick
 from fundraising.money import Money, MoneyError

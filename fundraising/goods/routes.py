@@ -16,7 +16,7 @@ from fundraising.accounts.nav import Card
 from fundraising.database import transaction
 from fundraising.errors import DomainError
 from fundraising.giving.models import Display
-from fundraising.goods import queries, service
+from fundraising.goods import leaving, queries, receiving, store
 from fundraising.goods.forms import (
     BASES,
     CONDITIONS,
@@ -26,8 +26,9 @@ from fundraising.goods.forms import (
     ReceiveForm,
     WriteOffForm,
 )
+from fundraising.goods.leaving import NewHandover
 from fundraising.goods.models import Donation
-from fundraising.goods.service import NewDonation, NewHandover, Paper
+from fundraising.goods.receiving import NewDonation, Paper
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
@@ -72,7 +73,7 @@ def add_kind() -> ResponseReturnValue:
         flash(_("A kind of goods needs a name, a unit and 0 to 3 decimals."), "error")
         return redirect(url_for(".index"), 303)
     with transaction():
-        service.create_kind(form.name(), form.unit(), form.decimals.data)
+        store.create_kind(form.name(), form.unit(), form.decimals.data)
     flash(_("Noted."), "ok")
     return redirect(url_for(".index"), 303)
 
@@ -86,9 +87,9 @@ def receive() -> ResponseReturnValue:
         return _form("goods/receive.html", form)
     try:
         with transaction():
-            donation = service.receive(
+            donation = receiving.receive(
                 NewDonation(
-                    service.place(form.place.data).id,
+                    store.place(form.place.data).id,
                     form.received_on.data,
                     [form.item()],
                     form.name.data or "",
@@ -107,7 +108,7 @@ def receive() -> ResponseReturnValue:
 @staff_may(KEEP, SEE)
 def show(donation_id: UUID) -> ResponseReturnValue:
     """Show a donation of goods with its evidence, for the second person."""
-    return _page(service.get(donation_id))
+    return _page(receiving.get(donation_id))
 
 
 @bp.post("/<uuid:donation_id>/confirm")
@@ -116,7 +117,7 @@ def confirm(donation_id: UUID) -> ResponseReturnValue:
     """Confirm goods as the second person."""
     return _step(
         url_for(".show", donation_id=donation_id),
-        lambda: service.confirm(donation_id, current_user.id),
+        lambda: receiving.confirm(donation_id, current_user.id),
         _("Confirmed. The goods are in stock."),
     )
 
@@ -128,7 +129,7 @@ def withdraw(donation_id: UUID) -> ResponseReturnValue:
     reason = request.form.get("reason", "")
     return _step(
         url_for(".show", donation_id=donation_id),
-        lambda: service.withdraw(donation_id, reason, current_user.id),
+        lambda: receiving.withdraw(donation_id, reason, current_user.id),
         _("Withdrawn."),
     )
 
@@ -151,7 +152,7 @@ def hand_out() -> ResponseReturnValue:
     )
     try:
         with transaction():
-            service.hand_out(wanted, current_user.id)
+            leaving.hand_out(wanted, current_user.id)
     except DomainError as refused:
         return _form("goods/hand_out.html", form, refused)
     flash(_("Handed out."), "ok")
@@ -162,7 +163,7 @@ def hand_out() -> ResponseReturnValue:
 @staff_may(KEEP)
 def stock(item_id: UUID, place_id: UUID) -> ResponseReturnValue:
     """Move goods that lie at a place, or ask for them to be written off."""
-    item = service.get_item(item_id)
+    item = store.get_item(item_id)
     moving, losing = MoveForm(prefix="m"), WriteOffForm(prefix="w")
     is_move = "move" in request.form
     form: MoveForm | WriteOffForm = moving if is_move else losing
@@ -174,12 +175,12 @@ def stock(item_id: UUID, place_id: UUID) -> ResponseReturnValue:
             try:
                 with transaction():
                     if is_move:
-                        target = service.place(moving.place.data).id
+                        target = store.place(moving.place.data).id
                         amount = moving.quantity.value
-                        service.move(item_id, place_id, target, amount, current_user.id)
+                        leaving.move(item_id, place_id, target, amount, current_user.id)
                     else:
                         amount, why = losing.quantity.value, losing.reason.data
-                        service.ask_write_off(item_id, place_id, amount, why, current_user.id)
+                        leaving.ask_write_off(item_id, place_id, amount, why, current_user.id)
                 flash(_("Moved.") if is_move else _("Noted. Another person decides on it."), "ok")
                 return redirect(url_for(".index"), 303)
             except DomainError as wrong:
@@ -188,7 +189,7 @@ def stock(item_id: UUID, place_id: UUID) -> ResponseReturnValue:
     page = render_template(
         "goods/stock.html",
         item=item,
-        kind=service.get_kind(item.kind_id),
+        kind=store.get_kind(item.kind_id),
         line=lines[0] if lines else None,
         moving=moving,
         losing=losing,
@@ -203,7 +204,7 @@ def write_off(movement_id: UUID) -> ResponseReturnValue:
     """Decide on a write-off as the second person."""
     return _step(
         url_for(".index"),
-        lambda: service.write_off(movement_id, current_user.id),
+        lambda: leaving.write_off(movement_id, current_user.id),
         _("Written off, with its reason."),
     )
 
@@ -228,14 +229,14 @@ def _form(template: str, form: FlaskForm, refused: DomainError | None = None) ->
 
 
 def _page(donation: Donation) -> Answer:
-    items = service.items_of(donation.id)
+    items = receiving.items_of(donation.id)
     page = render_template(
         "goods/show.html",
         donation=donation,
         items=items,
-        kinds={item.kind_id: service.get_kind(item.kind_id) for item in items},
+        kinds={item.kind_id: store.get_kind(item.kind_id) for item in items},
         place=next((p.name for p in queries.places() if p.id == donation.place_id), ""),
-        giver=service.name_of(donation),
+        giver=receiving.name_of(donation),
         names=accounts.names_of({p for p in (donation.received_by, donation.confirmed_by) if p}),
     )
     return page, 200

@@ -14,7 +14,7 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.funds import queries as funds
 from fundraising.funds import service as fund_service
-from fundraising.giving import settlement
+from fundraising.giving import day_totals
 from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
@@ -41,7 +41,7 @@ def grown(site: Site, count: int) -> tuple[Campaign, UUID]:
         _spend(campaign)
     with transaction():
         ledger.fold_totals()
-        settlement.fold_days()
+        day_totals.fold()
     note(f"loaded {count:,} gifts in {time.monotonic() - begun:.0f} s")
     return campaign, gift
 

@@ -17,7 +17,7 @@ from fundraising import clock
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
 from fundraising.funds import queries as funds
-from fundraising.giving import queries, service, settlement
+from fundraising.giving import day_totals, queries, service, settlement
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
@@ -183,7 +183,7 @@ def test_folding_days_keeps_their_sums(start: Start, campaign: Campaign) -> None
         settlement.apply_facts([paid(start(100))])
     before = queries.daily(campaign.id)
 
-    assert settlement.fold_days() == 3
+    assert day_totals.fold() == 3
     assert queries.daily(campaign.id) == before
     assert (before[0].amount_fen, before[0].gifts) == (300, 3)
 

@@ -22,7 +22,8 @@ from fundraising.accounts.models import User
 from fundraising.database import db, transaction
 from fundraising.funds import queries as funds
 from fundraising.giving.models import Display
-from fundraising.goods import queries, service
+from fundraising.goods import leaving, queries, receiving
+from fundraising.goods import store as shelves
 from fundraising.goods.errors import (
     AlreadyOver,
     GoodsNotFound,
@@ -32,8 +33,9 @@ from fundraising.goods.errors import (
     SameKeeper,
     ValueRefused,
 )
+from fundraising.goods.leaving import NewHandover
 from fundraising.goods.models import Basis, Donation
-from fundraising.goods.service import NewDonation, NewHandover, NewItem, Paper
+from fundraising.goods.receiving import NewDonation, NewItem, Paper
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
@@ -57,14 +59,14 @@ class Store:
         """Goods that wait for the second person."""
         about = {k: more.pop(k) for k in ("name", "display", "campaign_id") if k in more}
         item = NewItem(self.kind_id, Decimal(quantity), **more)
-        return service.receive(
+        return receiving.receive(
             NewDonation(self.place_id, clock.today(), [item], **about), self.first
         )
 
     def stocked(self, quantity: str = "10", **more: Any) -> UUID:
         """The line of goods in stock."""
-        donation = service.confirm(self.brought(quantity, **more).id, self.second)
-        return service.items_of(donation.id)[0].id
+        donation = receiving.confirm(self.brought(quantity, **more).id, self.second)
+        return receiving.items_of(donation.id)[0].id
 
     def worth(self, quantity: str, fen: int, expires_on: date | None = None) -> UUID:
         """Goods in stock with a proven value."""
@@ -78,7 +80,7 @@ class Store:
 
     def out(self, quantity: str, place_id: UUID | None = None) -> None:
         """Hand goods out."""
-        service.hand_out(
+        leaving.hand_out(
             NewHandover(
                 self.kind_id,
                 place_id or self.place_id,
@@ -92,14 +94,14 @@ class Store:
 
     def left(self, item_id: UUID) -> Decimal:
         """What is left of a line."""
-        return service.get_item(item_id).left_quantity
+        return shelves.get_item(item_id).left_quantity
 
 
 def new_store(first: UUID, second: UUID, decimals: int = 0) -> Store:
-    kind = service.create_kind(
+    kind = shelves.create_kind(
         {"zh": "棉被", "en": "Blankets"}, {"zh": "床", "en": "pieces"}, decimals
     )
-    return Store(kind.id, service.place("市仓库").id, first, second)
+    return Store(kind.id, shelves.place("市仓库").id, first, second)
 
 
 @pytest.fixture
@@ -124,16 +126,16 @@ def test_goods_count_when_another_person_has_confirmed_them(store: Store, sessio
     assert queries.stock() == []
     assert balances() == [0, 0, 0, 0]
     with pytest.raises(SameKeeper):
-        service.confirm(donation.id, store.first)
+        receiving.confirm(donation.id, store.first)
 
-    service.confirm(donation.id, store.second)
+    receiving.confirm(donation.id, store.second)
 
     assert [line.quantity for line in queries.stock()] == [10]
     assert balances() == [150_000, -150_000, 0, 0]
     with pytest.raises(AlreadyOver):
-        service.confirm(donation.id, store.second)
+        receiving.confirm(donation.id, store.second)
     with pytest.raises(AlreadyOver):
-        service.withdraw(donation.id, "错", store.first)
+        receiving.withdraw(donation.id, "错", store.first)
     prove(session)
 
 
@@ -218,18 +220,18 @@ def test_what_expires_first_goes_first_and_expired_goods_stay(
 
 def test_goods_move_between_places(store: Store, session: Session) -> None:
     item = store.worth("10", 1_000)
-    county = service.place("县仓库").id
-    service.move(item, store.place_id, county, Decimal(4), store.first)
-    service.move(item, store.place_id, county, Decimal(1), store.first)
+    county = shelves.place("县仓库").id
+    leaving.move(item, store.place_id, county, Decimal(4), store.first)
+    leaving.move(item, store.place_id, county, Decimal(1), store.first)
     with pytest.raises(NotInStock):
-        service.move(item, store.place_id, county, Decimal(6), store.first)
+        leaving.move(item, store.place_id, county, Decimal(6), store.first)
     with pytest.raises(QuantityRefused):
-        service.move(item, county, county, Decimal(1), store.first)
+        leaving.move(item, county, county, Decimal(1), store.first)
     with pytest.raises(NotInStock), session.begin_nested():
         store.out("6", county)
     store.out("5", county)
 
-    assert service.place("县仓库").id == county
+    assert shelves.place("县仓库").id == county
     assert balances() == [500, -1_000, 500, 0]
     prove(session)
 
@@ -237,33 +239,33 @@ def test_goods_move_between_places(store: Store, session: Session) -> None:
 def test_two_people_write_goods_off(store: Store, session: Session) -> None:
     item = store.worth("3", 100)
     with pytest.raises(PaperMissing):
-        service.ask_write_off(item, store.place_id, Decimal(1), " ", store.first)
-    asked = service.ask_write_off(item, store.place_id, Decimal(2), "受潮", store.first)
+        leaving.ask_write_off(item, store.place_id, Decimal(1), " ", store.first)
+    asked = leaving.ask_write_off(item, store.place_id, Decimal(2), "受潮", store.first)
     with pytest.raises(SameKeeper):
-        service.write_off(asked.id, store.first)
+        leaving.write_off(asked.id, store.first)
     assert balances() == [100, -100, 0, 0]
-    service.write_off(asked.id, store.second)
+    leaving.write_off(asked.id, store.second)
 
     assert store.left(item) == 1
     assert balances() == [34, -100, 0, 66]
     with pytest.raises(AlreadyOver):
-        service.write_off(asked.id, store.second)
-    too_much = service.ask_write_off(item, store.place_id, Decimal(2), "受潮", store.first)
+        leaving.write_off(asked.id, store.second)
+    too_much = leaving.ask_write_off(item, store.place_id, Decimal(2), "受潮", store.first)
     with pytest.raises(NotInStock):
-        service.write_off(too_much.id, store.second)
+        leaving.write_off(too_much.id, store.second)
     prove(session)
 
 
 def test_what_is_not_confirmed_is_withdrawn_with_a_reason(store: Store) -> None:
     donation = store.brought(name="王小明", display=Display.MASKED)
-    assert (service.name_of(donation), donation.display_name) == ("王小明", "王**")
+    assert (receiving.name_of(donation), donation.display_name) == ("王小明", "王**")
     with pytest.raises(PaperMissing):
-        service.withdraw(donation.id, "", store.first)
-    service.withdraw(donation.id, "退回", store.first)
+        receiving.withdraw(donation.id, "", store.first)
+    receiving.withdraw(donation.id, "退回", store.first)
 
-    assert service.name_of(donation) == ""
+    assert receiving.name_of(donation) == ""
     with pytest.raises(AlreadyOver):
-        service.confirm(donation.id, store.second)
+        receiving.confirm(donation.id, store.second)
 
 
 def test_goods_never_change_what_was_raised_in_money(
@@ -284,10 +286,10 @@ def test_goods_never_change_what_was_raised_in_money(
 def test_what_is_not_there_is_not_found(store: Store) -> None:
     nobody = UUID(int=0)
     for step in (
-        lambda: service.get(nobody),
-        lambda: service.get_item(nobody),
-        lambda: service.confirm(nobody, store.first),
-        lambda: service.write_off(nobody, store.first),
+        lambda: receiving.get(nobody),
+        lambda: shelves.get_item(nobody),
+        lambda: receiving.confirm(nobody, store.first),
+        lambda: leaving.write_off(nobody, store.first),
         lambda: store.__class__(nobody, store.place_id, store.first, store.second).out("1"),
     ):
         with pytest.raises(GoodsNotFound):
