@@ -38,9 +38,20 @@ WRITERS: dict[type, Callable[[Any], str]] = {
 }
 
 
+def _plain(values: Sequence[str]) -> bytes | None:
+    """Return an array of texts none of which needs an escape, None when one does."""
+    joined = '","'.join(values)
+    if "\\" in joined or "\0" in joined or joined.count('"') != 2 * (len(values) - 1):
+        return None
+    return f'{{"{joined}"}}'.encode()
+
+
 def literal(values: Sequence[Any]) -> bytes | None:
     """Return the array's text form, None when the values are not all (or NULL and) of one plain type."""
-    kinds = {type(value) for value in values} - {type(None)}
+    kinds = set(map(type, values))
+    if kinds == {str} and (plain := _plain(values)) is not None:
+        return plain
+    kinds -= {type(None)}
     if len(kinds) != 1:
         return None
     kind = kinds.pop()

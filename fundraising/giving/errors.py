@@ -103,3 +103,23 @@ class PlacingNotFound(NotFound):
     """No such proposal."""
 
     message = _l("We could not find that proposal.")
+
+
+class ImportNotFound(NotFound):
+    """No such batch."""
+
+    message = _l("We could not find that import.")
+
+
+class ImportRefused(Invalid):
+    """The file holds lines that cannot be used; nothing is booked until they are mended."""
+
+    code = "import_refused"
+    message = _l("The file holds lines that cannot be used. Nothing was booked.")
+
+
+class NotReady(DomainError):
+    """Only a file that was looked at and holds no refused line can be booked."""
+
+    code = "import_not_ready"
+    message = _l("This file is not ready to be booked.")

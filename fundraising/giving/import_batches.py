@@ -19,16 +19,15 @@ from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db, transaction
-from fundraising.errors import DomainError, Invalid, NotFound
+from fundraising.errors import DomainError
 from fundraising.files import service as files
 from fundraising.files.errors import FileNotFound
 from fundraising.giving import booking, imports, people, platform_refunds
 from fundraising.giving.booking import WholeGift
-from fundraising.giving.errors import TextRefused
+from fundraising.giving.errors import ImportNotFound, ImportRefused, NotReady, TextRefused
 from fundraising.giving.import_models import GiftImport, ImportState
 from fundraising.giving.imports import Plan, PlannedRefund, RefundState, Source
 from fundraising.giving.models import Display
-from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
 from fundraising.ledger.models import EntryKind
 from fundraising.outbox import service as outbox
@@ -45,26 +44,6 @@ SMALL_BYTES = 256 * 1024
 BUDGET = timedelta(seconds=20)
 STUCK_AFTER = timedelta(seconds=90)
 MAX_LISTED = imports.MAX_LISTED
-
-
-class ImportNotFound(NotFound):
-    """No such batch."""
-
-    message = _l("We could not find that import.")
-
-
-class ImportRefused(Invalid):
-    """The file holds lines that cannot be used; nothing is booked until they are mended."""
-
-    code = "import_refused"
-    message = _l("The file holds lines that cannot be used. Nothing was booked.")
-
-
-class NotReady(DomainError):
-    """Only a file that was looked at and holds no refused line can be booked."""
-
-    code = "import_not_ready"
-    message = _l("This file is not ready to be booked.")
 
 
 def get(import_id: UUID, *, lock: bool = False) -> GiftImport:
@@ -120,8 +99,8 @@ def receive(
     return batch
 
 
-def look(import_id: UUID) -> None:
-    """Find out what booking a file would do and keep that with the batch.
+def look(import_id: UUID) -> Source | None:
+    """Find out what booking a file would do and keep that with the batch; return what was read, if it could be.
 
     The file is read between two transactions, because that takes long for a large one.
     """
@@ -130,6 +109,11 @@ def look(import_id: UUID) -> None:
         found = _read(import_id)
     except UnreadableFile as bad:
         found = bad
+    _keep_look(import_id, found)
+    return found if isinstance(found, Source) else None
+
+
+def _keep_look(import_id: UUID, found: Source | UnreadableFile) -> None:
     with transaction():
         batch = get(import_id, lock=True)
         if batch.state in (ImportState.BOOKING, ImportState.DONE):
@@ -201,16 +185,17 @@ def handle(work: Claimed) -> None:
             hand_over(get(import_id, lock=True))
 
 
-def book(import_id: UUID, budget: timedelta | None = None) -> bool:
+def book(import_id: UUID, budget: timedelta | None = None, source: Source | None = None) -> bool:
     """Book what is new in a confirmed file, set by set, each in its own transaction; True when all is done.
 
-    May be run again at any moment, also by two at once: what is here already is left out.
+    May be run again at any moment, also by two at once: what is here already is left out. ``source`` is the
+    file where the caller has just read it.
     """
     deadline = monotonic() + budget.total_seconds() if budget else None
     with transaction():
         if get(import_id).state != ImportState.BOOKING:
             return True
-    source = _read(import_id)
+    source = source or _read(import_id)
     with transaction():
         batch = get(import_id, lock=True)
         planned = imports.plan(campaigns.get_by_id(batch.campaign_id), source)
@@ -250,8 +235,9 @@ def take_over(
     with transaction():
         batch = receive(campaign, platform, data, filename, actor_id, mapping_name)
         import_id, state = batch.id, batch.state
+    source = None
     if state not in (ImportState.DONE, ImportState.BOOKING):
-        look(import_id)
+        source = look(import_id)
     with transaction():
         batch = get(import_id, lock=True)
         if batch.state in (ImportState.UNMAPPED, ImportState.UNREADABLE):
@@ -260,7 +246,7 @@ def take_over(
             raise ImportRefused(lines=[error[0] for error in batch.detail["errors"]])
         if batch.state == ImportState.READY:
             confirm(import_id, actor_id)
-    book(import_id)
+    book(import_id, source=source)
     return get(import_id)
 
 

@@ -19,6 +19,7 @@ from fundraising.errors import DomainError
 from fundraising.files import service as files
 from fundraising.files.errors import FileNotFound
 from fundraising.giving import import_batches, import_forms, imports, platform_payouts
+from fundraising.giving.errors import NotReady
 from fundraising.giving.import_forms import ImportForm
 from fundraising.giving.import_models import GiftImport, ImportLine, ImportState
 from fundraising.giving.models import Gift
@@ -135,7 +136,7 @@ def save_mapping(import_id: UUID) -> ResponseReturnValue:
         with transaction():
             batch = import_batches.get(import_id, lock=True)
             if batch.state not in MAPPABLE:
-                raise import_batches.NotReady
+                raise NotReady
             mapping = import_forms.said(request.form, _headings(batch), _mapping(batch))
             registry.save_mapping(mapping, current_user.id)
             batch = import_batches.map_anew(batch)

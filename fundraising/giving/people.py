@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import text
@@ -153,5 +153,5 @@ def erase(gift: Gift) -> None:
 
 def _sealed(gift_id: UUID, person: PersonData) -> tuple[bytes, bytes]:
     key = sealing.new_key()
-    data = json.dumps(asdict(person)).encode()
+    data = json.dumps(vars(person)).encode()
     return sealing.wrap(key), sealing.seal(data, key, gift_id.bytes)

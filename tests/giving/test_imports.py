@@ -16,7 +16,7 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.funds import queries as fund_queries
 from fundraising.giving import import_batches, imports, platform_payouts, queries
-from fundraising.giving.import_batches import ImportRefused
+from fundraising.giving.errors import ImportRefused, NotReady
 from fundraising.giving.import_models import GiftImport, ImportLine, ImportState
 from fundraising.giving.imports import RefundState
 from fundraising.giving.models import DayTotal, Gift
@@ -280,12 +280,12 @@ def test_what_one_task_does_not_finish_becomes_new_work(
 
 def test_only_what_was_looked_at_is_confirmed_and_only_once(campaign: Campaign) -> None:
     batch = import_batches.receive(campaign, "gongyibao", file_of(row("A")), "g.csv", None)
-    with pytest.raises(import_batches.NotReady):
+    with pytest.raises(NotReady):
         import_batches.confirm(batch.id, None)
     import_batches.look(batch.id)
     import_batches.confirm(batch.id, None)
 
-    with pytest.raises(import_batches.NotReady):
+    with pytest.raises(NotReady):
         import_batches.confirm(batch.id, None)
 
 
