@@ -27,7 +27,13 @@ OWNER, APP, READER = "fundraising_owner", "fundraising_app", "fundraising_reader
 DATABASE = "fundraising"
 START_TRIES = 6
 START_SECONDS = 20.0
-DURABLE: Mapping[str, str] = {"fsync": "on", "synchronous_commit": "on", "max_wal_size": "2GB"}
+DURABLE: Mapping[str, str] = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "max_wal_size": "2GB",
+    # After a crash, one flush of the file system instead of one per file: seconds saved, nothing risked.
+    "recovery_init_sync_method": "syncfs",
+}
 FAST_FOR_TESTS: Mapping[str, str] = {
     "fsync": "off",
     "synchronous_commit": "off",

@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,8 +25,9 @@ from local.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 90.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
-STEADY_SECONDS = 20.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
+STEADY_SECONDS = 5.0
+START_SECONDS = 30.0
 LOG_BYTES = 5 * 1024 * 1024
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  asked for by HOST, never chosen
 WEB_WORKERS = 2
@@ -83,7 +85,7 @@ class Stack:
         self.ports = self._ports()
         self.variables: dict[str, str] = {}
         self.simulator_settings: dict[str, Path] = {}
-        self._watcher: threading.Thread | None = None
+        self._watchers: list[threading.Thread] = []
         self._lock = threading.RLock()
 
     # ------------------------------------------------------------------ addresses
@@ -152,8 +154,8 @@ class Stack:
     def stop(self) -> None:
         """End everything, the servers last."""
         self.is_running = False
-        if self._watcher is not None and self._watcher is not threading.current_thread():
-            self._watcher.join(5)
+        for watcher in self._watchers:
+            watcher.join(START_SECONDS)
         with self._lock:
             for child in self.children.values():
                 if child.process is not None and child.server is None:
@@ -327,8 +329,7 @@ class Stack:
             ],
         )  # fmt: skip
         self.is_running = True
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
+        self._start_watching()
 
     def _start_workers(self) -> None:
         python = sys.executable
@@ -392,13 +393,31 @@ class Stack:
         ]
         processes.kill_and_wait(lost)
 
-    def _watch(self) -> None:
+    def _start_watching(self) -> None:
+        """Watch the processes together, and each server alone: one that comes up slowly holds up nobody.
+
+        The threads stay until the stack stops, because the kernel takes the thread that started a process
+        for its parent.
+        """
+        servers = [child for child in self.children.values() if child.server is not None]
+        watches: list[Callable[[], None]] = [self._watch_processes]
+        watches += [partial(self._watch_server, server) for server in servers]
+        self._watchers = [threading.Thread(target=watch, daemon=True) for watch in watches]
+        for watcher in self._watchers:
+            watcher.start()
+
+    def _watch_processes(self) -> None:
         while self.is_running:
             time.sleep(0.1)
             with self._lock:
                 for child in list(self.children.values()):
-                    if self.is_running:
+                    if self.is_running and child.server is None:
                         self._look_after(child)
+
+    def _watch_server(self, child: Child) -> None:
+        while self.is_running:
+            time.sleep(0.1)
+            self._look_after(child)
 
     def _look_after(self, child: Child) -> None:
         now = time.monotonic()

@@ -21,7 +21,7 @@ from fundraising.outbox import queries as outbox_queries
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind, Queue
 from fundraising.outbox.service import Claimed
-from fundraising.payments import inbox, polling, reconciliation, refunds
+from fundraising.payments import inbox, polling, pursuing, reconciliation
 from fundraising.payments import service as payments
 from fundraising.receipts import service as receipts
 from fundraising.receipts.fiscal import service as fiscal
@@ -56,7 +56,7 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
 def due_queues() -> set[str]:
     """Return the queues whose doorbell should ring."""
     due = outbox_queries.due_queues()
-    if inbox.has_due() or polling.has_due() or refunds.has_due():
+    if inbox.has_due() or polling.has_due() or pursuing.has_due():
         due.add(Queue.MONEY)
     db.session.rollback()
     return due
@@ -67,7 +67,7 @@ def drain_money() -> None:
     settlement.drain(BUDGET)
     drain_outbox(Queue.MONEY)
     polling.poll_due(settlement.apply_facts)
-    refunds.pursue_due(settlement.apply_facts)
+    pursuing.pursue_due(settlement.apply_facts)
     settlement.drain(BUDGET)
 
 

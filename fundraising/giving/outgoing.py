@@ -72,7 +72,9 @@ def apply(told: Sequence[Fact], found: Orders) -> tuple[list[str], list[Fact]]:
     parked: list[Fact] = []
     for fact in sorted(told, key=lambda fact: (fact.occurred_at, ORDER[fact.kind])):
         order = found.of(fact)
-        if order is None:
+        if order is None and _may_still_come(fact):
+            parked.append(fact)
+        elif order is None:
             outcomes += keep_strays([fact])
         elif order.attempt_id not in paid:
             service.ask_now(order.gift_id)
@@ -81,6 +83,11 @@ def apply(told: Sequence[Fact], found: Orders) -> tuple[list[str], list[Fact]]:
             back = _Back(uuid7(), fact, order, ORIGINS[paid[order.attempt_id]])
             outcomes.append(VERBS[fact.kind](back))
     return outcomes, parked
+
+
+def _may_still_come(fact: Fact) -> bool:
+    """Whether a notice names a payment only by the provider's number, which we learn when it is paid."""
+    return fact.source is FactSource.NOTICE and fact.merchant_ref is None and bool(fact.payment_ref)
 
 
 def keep_strays(told: Sequence[Fact]) -> list[str]:

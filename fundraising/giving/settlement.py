@@ -105,6 +105,7 @@ def apply_facts(told: Sequence[Fact]) -> SettleResult:
     _book(judged)
     matching.match(held, [_settled_gift(j) for j in settled])
     gone, parked = outgoing.apply(going, found)
+    _wake_waiting(judged)
     counted = Counter([*(j.outcome for j in judged), *gone, *suspended])
     return SettleResult(dict(counted), frozenset(facts.key(fact) for fact in parked))
 
@@ -166,11 +167,26 @@ def _apply_set(readable: Sequence[tuple[ClaimedNotice, list[Fact]]]) -> None:
 def _put_early_back(
     readable: Sequence[tuple[ClaimedNotice, list[Fact]]], result: SettleResult
 ) -> None:
-    """Put back notices that came before the payment they speak of."""
+    """Put back notices that came before the payment they speak of; whose payment never comes is a stray."""
     for notice, told in readable:
-        is_early = any(facts.key(fact) in result.parked for fact in told)
-        if is_early and inbox.failed(notice.id, "came before its payment"):
+        early = [fact for fact in told if facts.key(fact) in result.parked]
+        if not early or not inbox.park(
+            notice.id, early[0].merchant_ref or early[0].payment_ref or ""
+        ):
+            continue
+        if early[0].merchant_ref is None:
+            outgoing.keep_strays(early)
+            inbox.done([notice.id])
+        else:
             audit.raise_alarm("payments:inbox:dead", {"notice": notice.id})
+
+
+def _wake_waiting(judged: Sequence[_Judged]) -> None:
+    """Let refunds and disputes be applied whose payment has come now."""
+    booked = [j.fact for j in judged if j.outcome in MONEY]
+    if booked:
+        refs = {ref for fact in booked for ref in (fact.merchant_ref, fact.payment_ref) if ref}
+        inbox.wake(sorted(refs))
 
 
 def _apply_alone(notice: ClaimedNotice, told: Sequence[Fact]) -> None:

@@ -147,6 +147,30 @@ def failed(notice_id: int, error: str) -> bool:
     return is_dead
 
 
+def park(notice_id: int, waits_for: str) -> bool:
+    """Put a notice back that came before a payment; returns whether it waited too long and is dead now."""
+    is_dead = failed(notice_id, "came before its payment")
+    db.session.execute(
+        update(InboxNotice)
+        .where(InboxNotice.id == notice_id)
+        .values(waits_for=None if is_dead else waits_for)
+        .execution_options(synchronize_session=False)
+    )
+    return is_dead
+
+
+def wake(payments: Sequence[str]) -> None:
+    """Let notices be due that waited for one of these payments, but for those at which a worker is just now."""
+    db.session.execute(
+        text(
+            "UPDATE payment_inbox SET due_at = :now, waits_for = NULL WHERE id IN ("
+            "SELECT id FROM payment_inbox WHERE waits_for = ANY(:payments) AND state = 'new' "
+            "FOR UPDATE SKIP LOCKED)"
+        ),
+        {"now": clock.now(), "payments": list(payments)},
+    )
+
+
 def has_due() -> bool:
     """Whether notices wait to be applied."""
     query = text("SELECT EXISTS (SELECT FROM payment_inbox WHERE state = 'new' AND due_at <= :now)")

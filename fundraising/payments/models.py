@@ -126,6 +126,11 @@ class InboxNotice(Base):
             "id",
             postgresql_where=text("state = 'new'"),
         ),
+        Index(
+            "ix_payment_inbox_waits_for",
+            "waits_for",
+            postgresql_where=text("waits_for IS NOT NULL"),
+        ),
         CheckConstraint("state IN ('new', 'done', 'dead')", name="state_known"),
     )
 
@@ -142,6 +147,8 @@ class InboxNotice(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
     last_error: Mapped[str | None]
+    waits_for: Mapped[str | None]
+    """The number of a payment, ours or the provider's, before which the notice came."""
 
 
 class ProviderFact(Base):

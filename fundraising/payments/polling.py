@@ -7,14 +7,15 @@ order begins only when somebody scans it, "does not exist" means nothing until s
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from fundraising import clock
 from fundraising.database import db, transaction
 from fundraising.money import Money
-from fundraising.payments import service
+from fundraising.payments import holding, service
 from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import (
     CloseResult,
@@ -27,26 +28,17 @@ from fundraising.payments.providers.base import (
 )
 
 PAUSES = (10, 20, 40, 60, 180, 600, 1800)
-LEASE = timedelta(seconds=30)
+SHORTEST = timedelta(seconds=30)
 GRACE = timedelta(seconds=5)
 AT_ONCE = 20
+LOOKED_AT = 200
 log = structlog.get_logger(__name__)
 
 
 def poll_due(apply: Callable[[Sequence[Fact]], object], limit: int = AT_ONCE) -> int:
     """Ask about due attempts, one provider call each and none inside a transaction; return how many."""
-    with transaction():
-        due = _claim(limit)
-    for attempt in due:
-        try:
-            facts = _ask(service.provider(attempt.provider), attempt)
-        except ProviderUnavailable as unknown:
-            log.info("query_unknown", attempt=str(attempt.id), error=str(unknown))
-            continue
-        if facts:
-            with transaction():
-                apply(facts)
-    return len(due)
+    with holding.hold(_due(), limit) as held:
+        return sum(_poll(attempt_id, apply) for attempt_id in held)
 
 
 def has_due() -> bool:
@@ -57,24 +49,65 @@ def has_due() -> bool:
     return bool(db.session.execute(query, {"now": clock.now()}).scalar_one())
 
 
-def _claim(limit: int) -> list[Attempt]:
-    """Take due attempts and set when they are due next; a lost worker delays them, nothing more."""
-    now = clock.now()
-    query = (
-        select(Attempt)
-        .where(Attempt.query_due_at <= now)
-        .order_by(Attempt.query_due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    due = list(db.session.execute(query).scalars())
-    for attempt in due:
+def _due() -> Sequence[UUID]:
+    """Return attempts that are due, the longest waiting first."""
+    query = select(Attempt.id).where(Attempt.query_due_at <= clock.now())
+    with transaction():
+        return (
+            db.session.execute(query.order_by(Attempt.query_due_at).limit(LOOKED_AT))
+            .scalars()
+            .all()
+        )
+
+
+def _poll(attempt_id: UUID, apply: Callable[[Sequence[Fact]], object]) -> bool:
+    """Ask about one attempt; it stays due until it is known what became of the question."""
+    begun = _begin(attempt_id)
+    if begun is None:
+        return False
+    attempt, was = begun
+    try:
+        facts = _ask(service.provider(attempt.provider), attempt)
+        with transaction():
+            if facts:
+                apply(facts)
+            _put_off(attempt, was)
+    except ProviderUnavailable as unknown:
+        log.info("query_unknown", attempt=str(attempt.id), error=str(unknown))
+        with transaction():
+            _put_off(attempt, was)
+    except Exception:
+        with transaction():
+            _put_off(attempt, was)
+        raise
+    return True
+
+
+def _begin(attempt_id: UUID) -> tuple[Attempt, datetime] | None:
+    """Count a question and return since when it was due, None when the attempt is not due any more."""
+    with transaction():
+        query = select(Attempt).where(Attempt.id == attempt_id).with_for_update()
+        attempt = db.session.execute(
+            query.execution_options(populate_existing=True)
+        ).scalar_one_or_none()
+        if attempt is None or attempt.query_due_at is None or attempt.query_due_at > clock.now():
+            return None
         attempt.query_count += 1
-        pause = timedelta(seconds=PAUSES[min(attempt.query_count, len(PAUSES)) - 1])
-        ends = (attempt.expires_at + GRACE, _unborn_until(attempt) + GRACE)
-        attempt.query_due_at = min([now + max(pause, LEASE), *(end for end in ends if now < end)])
-    db.session.flush()
-    return due
+        db.session.flush()
+        return attempt, attempt.query_due_at
+
+
+def _put_off(attempt: Attempt, was: datetime) -> None:
+    """Set when an attempt is due next, unless somebody did meanwhile."""
+    now = clock.now()
+    pause = timedelta(seconds=PAUSES[min(attempt.query_count, len(PAUSES)) - 1])
+    ends = (attempt.expires_at + GRACE, _unborn_until(attempt) + GRACE)
+    due_at = min([now + max(pause, SHORTEST), *(end for end in ends if now < end)])
+    db.session.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt.id, Attempt.query_due_at == was)
+        .values(query_due_at=due_at)
+    )
 
 
 def _ask(adapter: Provider, attempt: Attempt) -> list[Fact]:

@@ -18,7 +18,7 @@ from fundraising.audit import service as audit
 from fundraising.database import db, transaction
 from fundraising.errors import NotFound
 from fundraising.money import Money
-from fundraising.payments import bills, comparing, given_back, refunds
+from fundraising.payments import bills, comparing, given_back, pursuing, refunds
 from fundraising.payments.differences import Found, keep_differences
 from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import (
@@ -169,9 +169,9 @@ def _settle_refunds(adapter: Provider, day: date, apply: Apply) -> None:
             attempt = db.session.get(Attempt, row.attempt_id) if row.attempt_id else None
             if attempt is not None:
                 refunds.seen(row.ref, attempt)
-    for _ in range(1 + len(rows) // refunds.AT_ONCE):
-        if rows and refunds.has_due():
-            refunds.pursue_due(apply)
+    for _ in range(1 + len(rows) // pursuing.AT_ONCE):
+        if rows and pursuing.has_due():
+            pursuing.pursue_due(apply)
     db.session.rollback()
 
 

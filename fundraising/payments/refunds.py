@@ -4,20 +4,18 @@ A reservation on the attempt makes sure that never more goes back than came in, 
 unknown outcome is asked about for as long as it takes; a new number would refund twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
-import structlog
 from sqlalchemy import func, select, text
 
 from fundraising import clock
 from fundraising.audit import service as audit
-from fundraising.database import db, transaction
+from fundraising.database import db
 from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Queue
-from fundraising.payments import service
 from fundraising.payments.errors import (
     RefundNotFound,
     RefundNotOpen,
@@ -28,14 +26,6 @@ from fundraising.payments.errors import (
 from fundraising.payments.models import Attempt, Refund, RefundOrigin, RefundStage
 from fundraising.payments.providers.base import (
     Fact,
-    FactKind,
-    FactSource,
-    Provider,
-    ProviderRejected,
-    ProviderUnavailable,
-    RefundRequest,
-    RefundResult,
-    RefundState,
 )
 from fundraising.references import order_number
 
@@ -43,11 +33,6 @@ MOST_REFUNDS = 50
 """Of one payment, the least that any provider allows (WeChat Pay refund documentation 4012556457)."""
 
 PAUSES = (5, 15, 30, 60, 300, 1800, 3600)
-APART = timedelta(seconds=60)
-"""Between two refunds of one payment (the same documentation)."""
-
-AT_ONCE = 20
-log = structlog.get_logger(__name__)
 
 
 def request(
@@ -232,119 +217,6 @@ def seen(refund_no: str, attempt: Attempt) -> None:
     if refund.finished_at is None:
         refund.query_due_at = clock.now()
         db.session.flush()
-
-
-# ---------------------------------------------------------------------- asking the provider
-
-
-def has_due() -> bool:
-    """Whether refunds wait to be sent or asked about."""
-    query = text(
-        "SELECT EXISTS (SELECT FROM payment_refund WHERE query_due_at IS NOT NULL AND query_due_at <= :now)"
-    )
-    return bool(db.session.execute(query, {"now": clock.now()}).scalar_one())
-
-
-def pursue_due(apply: Callable[[Sequence[Fact]], object], limit: int = AT_ONCE) -> int:
-    """Send or ask about due refunds, one provider call each and none inside a transaction."""
-    with transaction():
-        due = _claim(limit)
-    for refund, attempt, is_new in due:
-        try:
-            result = _speak(service.provider(attempt.provider), refund, attempt, is_new=is_new)
-        except ProviderUnavailable as unknown:
-            log.info("refund_unknown", refund=str(refund.id), error=str(unknown))
-            with transaction():
-                _note(refund.id, str(unknown))
-            continue
-        except ProviderRejected as refused:
-            result = _refused(refund, attempt, refused)
-        if result.facts:
-            with transaction():
-                apply(result.facts)
-    return len(due)
-
-
-def _claim(limit: int) -> list[tuple[Refund, Attempt, bool]]:
-    """Take due refunds; those to be sent are marked as sent before the call, so it may only be repeated."""
-    now = clock.now()
-    query = (
-        select(Refund)
-        .where(Refund.query_due_at <= now)
-        .order_by(Refund.query_due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .execution_options(populate_existing=True)
-    )
-    taken: list[tuple[Refund, Attempt, bool]] = []
-    busy: set[UUID] = set()
-    for refund in db.session.execute(query).scalars():
-        is_new = refund.state == RefundStage.APPROVED
-        if is_new and (refund.attempt_id in busy or _is_too_soon(refund)):
-            refund.query_due_at = now + APART
-            continue
-        busy.add(refund.attempt_id)
-        pause = PAUSES[min(refund.query_count, len(PAUSES) - 1)]
-        refund.query_count += 1
-        refund.query_due_at = now + timedelta(seconds=pause)
-        if is_new:
-            refund.state, refund.submitted_at = RefundStage.SUBMITTED, now
-        taken.append((refund, service.get(refund.attempt_id), is_new))
-    db.session.flush()
-    return taken
-
-
-def _is_too_soon(refund: Refund) -> bool:
-    query = text(
-        "SELECT EXISTS (SELECT FROM payment_refund WHERE attempt_id = :attempt AND submitted_at > :since)"
-    )
-    since = clock.now() - APART
-    return bool(
-        db.session.execute(query, {"attempt": refund.attempt_id, "since": since}).scalar_one()
-    )
-
-
-def _speak(adapter: Provider, refund: Refund, attempt: Attempt, *, is_new: bool) -> RefundResult:
-    asked = RefundRequest(
-        refund_no=refund.refund_no,
-        merchant_ref=attempt.merchant_ref,
-        payment_ref=attempt.provider_ref,
-        amount=Money(refund.amount_fen, refund.currency),
-        total=Money(attempt.paid_fen, attempt.currency),
-        reason=refund.reason,
-        notify_url=service.notify_url(attempt.provider),
-    )
-    if is_new:
-        return adapter.refund(asked)
-    result = adapter.query_refund(asked)
-    if result.state is RefundState.NOT_EXIST and not refund.is_external:
-        return adapter.refund(asked)  # the first call never arrived: the same number again
-    return result
-
-
-def _refused(refund: Refund, attempt: Attempt, refused: ProviderRejected) -> RefundResult:
-    """Turn a refusal for good into the fact that nothing moved under this number."""
-    with transaction():
-        _note(refund.id, str(refused))
-    failed = Fact(
-        provider=attempt.provider,
-        account=attempt.account,
-        kind=FactKind.REFUND_FAILED,
-        fact_ref=refund.refund_no,
-        merchant_ref=attempt.merchant_ref,
-        amount=Money(refund.amount_fen, refund.currency),
-        occurred_at=clock.now(),
-        source=FactSource.QUERY,
-        payment_ref=attempt.provider_ref,
-    )
-    return RefundResult(RefundState.FAILED, [failed])
-
-
-def _note(refund_id: UUID, error: str) -> None:
-    db.session.execute(
-        text("UPDATE payment_refund SET last_error = :error WHERE id = :id"),
-        {"error": error[:300], "id": refund_id},
-    )
 
 
 # ---------------------------------------------------------------------- reading

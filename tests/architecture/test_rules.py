@@ -24,15 +24,12 @@ from tests.factories import Make
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_FUNCTION = 50
 LONG_FILES = {
-    "fundraising/giving/import_batches.py": 410,
-    "fundraising/giving/settlement.py": 450,
-    "fundraising/goods/service.py": 480,
+    "fundraising/giving/settlement.py": 420,
     "fundraising/payments/providers/base.py": 420,
-    "fundraising/payments/refunds.py": 425,
-    "local/stack.py": 440,
+    "local/stack.py": 460,
     "tests/attacks/test_doors.py": 540,
     "tests/giving/test_imports.py": 600,
-    "tests/giving/test_refunds.py": 560,
+    "tests/giving/test_refunds.py": 570,
 }
 FRAMEWORK = ("static", "security.", "_debug")
 TEMPLATES = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "fundraising").rglob("*.html")]

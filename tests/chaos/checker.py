@@ -1,36 +1,57 @@
-"""Comparing the product's books with the provider's journal: lost, doubled, wrong, phantom, and the rest."""
+"""Comparing the product's books with the providers' journals: lost, doubled, wrong, phantom, and the rest."""
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, LiteralString
+from collections.abc import Callable
+from typing import LiteralString
 
 import psycopg
 
 from local.stack import Stack, StackFailed
+from tests.chaos.database import rows
+from tests.chaos.sides import Truth
 
-FACTS: LiteralString = (
-    "SELECT merchant_ref, count(*), sum(amount_fen)::bigint FROM payment_fact WHERE kind = 'paid' "
-    "GROUP BY merchant_ref"
+FACTS: LiteralString = """
+    SELECT coalesce(a.merchant_ref, f.merchant_ref, f.fact_ref), f.kind IN ('refunded', 'disputed'),
+           count(*), sum(f.amount_fen)::bigint
+    FROM payment_fact f LEFT JOIN payment_attempt a ON a.id = f.attempt_id
+    WHERE f.kind IN ('paid', 'refunded', 'disputed') GROUP BY 1, 2
+"""
+CLEARING: LiteralString = (
+    "SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_posting "
+    "WHERE account IN ('1009.01', '1009.03', '1009.04')"
 )
-UNSETTLED: LiteralString = "SELECT count(*) FROM payment_inbox WHERE state = 'new'"
+UNSETTLED: LiteralString = """
+    SELECT (SELECT count(*) FROM payment_inbox WHERE state = 'new'),
+           (SELECT count(*) FROM payment_refund WHERE state IN ('approved', 'submitted'))
+"""
 UNDONE: LiteralString = "SELECT count(*) FROM outbox_work WHERE done_at IS NULL AND dead_at IS NULL"
 
-
-def rows(stack: Stack, query: LiteralString) -> list[tuple[Any, ...]]:
-    """Ask the product's database; raises psycopg.Error while it is away."""
-    assert stack.postgres is not None
-    with stack.postgres.connect(database="fundraising") as connection:
-        return connection.execute(query).fetchall()
+Counted = dict[str, tuple[int, int]]
+"""How often and how many fen, by our number of the payment."""
 
 
-def converged(stack: Stack, truth: Mapping[str, int]) -> bool:
-    """Whether every payment is a fact in the books, and no notice waits."""
+def _booked(stack: Stack) -> tuple[Counted, Counted]:
+    """Return what the books know: what came in, and what went back."""
+    found: tuple[Counted, Counted] = ({}, {})
+    for ref, is_back, times, fen in rows(stack, FACTS):
+        found[is_back][ref] = (times, fen)
+    return found
+
+
+def waits_for(stack: Stack, truth: Truth) -> str:
+    """Say what is not in the books yet; nothing when every payment and refund is, and no notice waits."""
     try:
-        facts = {ref: fen for ref, _, fen in rows(stack, FACTS)}
-        return facts.keys() >= truth.keys() and rows(stack, UNSETTLED) == [(0,)]
-    except psycopg.Error:
-        return False
+        paid, back = _booked(stack)
+        ((notices, refunds),) = rows(stack, UNSETTLED)
+    except psycopg.Error as away:
+        return type(away).__name__
+    missing = {
+        "payments": len(truth.paid.keys() - paid.keys()),
+        "back": sum(times > back.get(ref, (0, 0))[0] for ref, times in truth.times.items()),
+        "notices": notices,
+        "refunds": refunds,
+    }
+    return ", ".join(f"{number} {what}" for what, number in missing.items() if number)
 
 
 def has_rested(stack: Stack) -> bool:
@@ -41,18 +62,8 @@ def has_rested(stack: Stack) -> bool:
         return False
 
 
-def wait_until_converged(stack: Stack, truth: Mapping[str, int], seconds: float) -> float:
-    """Return how long it took, or ``seconds`` when it never came."""
-    start = time.monotonic()
-    while time.monotonic() - start < seconds:
-        if converged(stack, truth):
-            return time.monotonic() - start
-        time.sleep(0.2)
-    return seconds
-
-
-def findings(stack: Stack, truth: Mapping[str, int]) -> list[str]:
-    """Return everything that is not as the provider's journal and the rules say."""
+def findings(stack: Stack, truth: Truth) -> list[str]:
+    """Return everything that is not as the providers' journals and the rules say."""
     found = []
     for name, check in CHECKS.items():
         try:
@@ -62,27 +73,41 @@ def findings(stack: Stack, truth: Mapping[str, int]) -> list[str]:
     return found
 
 
-def _payments(stack: Stack, truth: Mapping[str, int]) -> list[str]:
-    facts = {ref: (n, fen) for ref, n, fen in rows(stack, FACTS)}
-    found = [f"lost {ref}" for ref in truth.keys() - facts.keys()]
-    found += [f"phantom {ref}" for ref in facts.keys() - truth.keys()]
-    found += [f"doubled {ref}" for ref, (n, _) in facts.items() if n > 1]
+def _payments(stack: Stack, truth: Truth) -> list[str]:
+    paid, _ = _booked(stack)
+    found = [f"lost {ref}" for ref in truth.paid.keys() - paid.keys()]
+    found += [f"phantom {ref}" for ref in paid.keys() - truth.paid.keys()]
+    found += [f"doubled {ref}" for ref, (times, _) in paid.items() if times > 1]
     found += [
-        f"wrong {ref}: {facts[ref][1]} of {fen}"
-        for ref, fen in truth.items()
-        if ref in facts and facts[ref][1] != fen
+        f"wrong {ref}: {paid[ref][1]} of {fen}"
+        for ref, fen in truth.paid.items()
+        if ref in paid and paid[ref][1] != fen
     ]
     return found
 
 
-def _clearing(stack: Stack, truth: Mapping[str, int]) -> list[str]:
-    query: LiteralString = "SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger_posting WHERE account = '1009.01'"
-    ((booked,),) = rows(stack, query)
-    total = sum(truth.values())
+def _back(stack: Stack, truth: Truth) -> list[str]:
+    """Refunds and disputes, however they came about."""
+    _, back = _booked(stack)
+    found = []
+    for ref in sorted(truth.back.keys() | back.keys()):
+        times, fen = back.get(ref, (0, 0))
+        wanted, wanted_fen = truth.times.get(ref, 0), truth.back.get(ref, 0)
+        if times != wanted:
+            word = "lost" if times < wanted else "doubled" if wanted else "phantom"
+            found.append(f"{word} {ref}: {times} of {wanted}")
+        elif fen != wanted_fen:
+            found.append(f"wrong {ref}: {fen} of {wanted_fen}")
+    return found
+
+
+def _clearing(stack: Stack, truth: Truth) -> list[str]:
+    ((booked,),) = rows(stack, CLEARING)
+    total = sum(truth.paid.values()) - sum(truth.back.values())
     return [] if booked == total else [f"clearing {booked} of {total}"]
 
 
-def _gifts(stack: Stack, truth: Mapping[str, int]) -> list[str]:
+def _gifts(stack: Stack, truth: Truth) -> list[str]:
     """Every gift is paid once, by a payment of its own amount; everything else is held apart."""
     del truth
     query: LiteralString = """
@@ -101,13 +126,7 @@ def _gifts(stack: Stack, truth: Mapping[str, int]) -> list[str]:
     return found
 
 
-def _rest(stack: Stack, truth: Mapping[str, int]) -> list[str]:
-    del truth
-    ((left,),) = rows(stack, UNDONE)
-    return [f"{left} pieces of work wait for ever"] if left else []
-
-
-def _receipts(stack: Stack, truth: Mapping[str, int]) -> list[str]:
+def _receipts(stack: Stack, truth: Truth) -> list[str]:
     del truth
     query: LiteralString = """
         SELECT g.order_no, count(w.id) FROM giving_gift g
@@ -117,7 +136,7 @@ def _receipts(stack: Stack, truth: Mapping[str, int]) -> list[str]:
     return [f"gift {order} has {n} receipts" for order, n in rows(stack, query)]
 
 
-def _dead(stack: Stack, truth: Mapping[str, int]) -> list[str]:
+def _dead(stack: Stack, truth: Truth) -> list[str]:
     del truth
     query: LiteralString = (
         "SELECT 'notice ' || id FROM payment_inbox WHERE state = 'dead' UNION ALL "
@@ -126,7 +145,7 @@ def _dead(stack: Stack, truth: Mapping[str, int]) -> list[str]:
     return [f"dead {what}" for (what,) in rows(stack, query)]
 
 
-def _books(stack: Stack, truth: Mapping[str, int]) -> list[str]:
+def _books(stack: Stack, truth: Truth) -> list[str]:
     del truth
     try:
         printed = stack.command("books", "check", "--json")
@@ -136,12 +155,12 @@ def _books(stack: Stack, truth: Mapping[str, int]) -> list[str]:
     return [] if answer["ok"] else [str(answer["findings"])[:400]]
 
 
-CHECKS: dict[str, Callable[[Stack, Mapping[str, int]], list[str]]] = {
+CHECKS: dict[str, Callable[[Stack, Truth], list[str]]] = {
     "payments": _payments,
+    "back": _back,
     "clearing": _clearing,
     "gifts": _gifts,
     "receipts": _receipts,
-    "rest": _rest,
     "dead": _dead,
     "books": _books,
 }

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -11,49 +12,44 @@ DROPS = {
     "facts_without_unique_key": (
         "ALTER TABLE payment_fact DROP CONSTRAINT uq_payment_fact_provider_account_kind_fact_ref"
     ),
-    "inbox_without_unique_key": (
-        "ALTER TABLE payment_inbox DROP CONSTRAINT uq_payment_inbox_provider_account_dedup_key"
-    ),
 }
 """What a planted run does to the schema first, as its owner."""
 
 
 def plant(name: str) -> None:
     """Put a defect into this process."""
-    DEFECTS[name]()
+    DEFECTS[name].plant()
 
 
 def _facts_without_unique_key() -> None:
-    """Facts are not told apart: whoever comes twice is booked twice."""
-    from fundraising.giving import settlement
+    """Facts are not told apart: what is heard by notice and by question is booked twice."""
     from fundraising.payments import facts
 
     facts.known = lambda _unique: {}  # type: ignore[assignment]
-    plain = settlement._outcome
-
-    def trusting(fact: Any, row: Any, *, is_paid: bool) -> str:
-        return plain(fact, row, is_paid=False)
-
-    settlement._outcome = trusting
 
 
 def _inbox_without_unique_key() -> None:
-    """Every delivery is a notice of its own, and facts are told apart by the notice."""
+    """Every delivery is a notice of its own, and payments are told apart by the notice."""
     from dataclasses import replace
 
     from fundraising.giving import settlement
     from fundraising.payments import inbox
+    from fundraising.payments.providers.base import FactKind
     from fundraising.references import uuid7
 
-    plain_put, plain_apply = inbox.put, settlement.apply_facts
+    plain_values, plain_apply = inbox.values, settlement.apply_facts
 
-    def put(envelope: Any) -> None:
-        plain_put(replace(envelope, dedup_key=f"{envelope.dedup_key}-{uuid7()}"))
+    def values(envelope: Any) -> dict[str, object]:
+        told = plain_values(envelope)
+        return {**told, "key": f"{told['key']}-{uuid7()}"}
 
     def apply(told: Any) -> Any:
-        return plain_apply([replace(f, fact_ref=f"{f.fact_ref}-{uuid7()}"[:64]) for f in told])
+        own = {fact: f"{fact.fact_ref}-{uuid7()}"[:64] for fact in told}
+        return plain_apply(
+            [replace(f, fact_ref=own[f]) if f.kind is FactKind.PAID else f for f in told]
+        )
 
-    inbox.put = put
+    inbox.values = values
     settlement.apply_facts = apply
 
 
@@ -129,14 +125,22 @@ def _amount_of_the_order() -> None:
 
 
 def _second_payment_is_a_gift() -> None:
-    """An order paid twice is settled twice."""
+    """An order paid twice is settled twice, and nothing keeps its money from its fund's lane."""
+    from dataclasses import replace
+
+    from fundraising.funds import service as funds
     from fundraising.giving import settlement
+    from fundraising.references import uuid7
 
     plain = settlement._outcome
 
     def forgetful(fact: Any, row: Any, **_known: bool) -> str:
         return plain(fact, row, is_paid=False)
 
+    plain_lots = funds.add_lots
+    funds.add_lots = lambda fund_id, lots: plain_lots(
+        fund_id, [replace(lot, source_id=uuid7()) for lot in lots]
+    )
     settlement._outcome = forgetful
 
 
@@ -221,19 +225,53 @@ def _listens_only() -> None:
     handlers.due_queues = due
 
 
-DEFECTS: dict[str, Callable[[], None]] = {
-    "facts_without_unique_key": _facts_without_unique_key,
-    "inbox_without_unique_key": _inbox_without_unique_key,
-    "early_ack": _early_ack,
-    "outbox_outside": _outbox_outside,
-    "amount_not_compared": _amount_not_compared,
-    "amount_of_the_order": _amount_of_the_order,
-    "second_payment_is_a_gift": _second_payment_is_a_gift,
-    "signature_not_checked": _signature_not_checked,
-    "answer_before_keeping": _answer_before_keeping,
-    "never_asks": _never_asks,
-    "fold_forgets": _fold_forgets,
-    "days_forgotten": _days_forgotten,
-    "lots_forgotten": _lots_forgotten,
-    "listens_only": _listens_only,
+def _refund_of_the_whole() -> None:
+    """A refund of a part is booked as if all of the payment had gone."""
+    from dataclasses import replace
+
+    from fundraising.money import Money
+    from fundraising.payments import refunds
+
+    plain = refunds.settle
+
+    def settle(refund_no: str, attempt: Any, fact: Any, *more: Any) -> Any:
+        whole = replace(fact, amount=Money(attempt.paid_fen, attempt.currency))
+        return plain(refund_no, attempt, whole, *more)
+
+    refunds.settle = settle  # type: ignore[assignment]
+
+
+def _early_refund_forgotten() -> None:
+    """A refund that comes before its payment is taken as done."""
+    from fundraising.giving import settlement
+
+    settlement._put_early_back = lambda _readable, _result: None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Defect:
+    """What is planted, what must be seen of it, and where the small storm strikes."""
+
+    plant: Callable[[], None]
+    shows: str
+    aim: str = "mixed"
+
+
+DEFECTS = {
+    "facts_without_unique_key": Defect(_facts_without_unique_key, "payments: doubled"),
+    "inbox_without_unique_key": Defect(_inbox_without_unique_key, "payments: doubled"),
+    "early_ack": Defect(_early_ack, "payments: lost", "worker"),
+    "outbox_outside": Defect(_outbox_outside, "receipts: ", "worker"),
+    "amount_not_compared": Defect(_amount_not_compared, "gifts: "),
+    "amount_of_the_order": Defect(_amount_of_the_order, "payments: wrong"),
+    "second_payment_is_a_gift": Defect(_second_payment_is_a_gift, "gifts: "),
+    "signature_not_checked": Defect(_signature_not_checked, "forged: "),
+    "answer_before_keeping": Defect(_answer_before_keeping, "payments: lost", "database"),
+    "never_asks": Defect(_never_asks, "payments: lost"),
+    "fold_forgets": Defect(_fold_forgets, "books: "),
+    "days_forgotten": Defect(_days_forgotten, "books: "),
+    "lots_forgotten": Defect(_lots_forgotten, "books: "),
+    "listens_only": Defect(_listens_only, "payments: lost", "relay"),
+    "refund_of_the_whole": Defect(_refund_of_the_whole, "books: "),
+    "early_refund_forgotten": Defect(_early_refund_forgotten, "back: lost"),
 }

@@ -15,7 +15,7 @@ from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
-from fundraising.payments import polling, refunds, reviews
+from fundraising.payments import polling, pursuing, refunds, reviews
 from fundraising.payments import service as payments
 from fundraising.payments.models import Attempt, InboxNotice, Refund, RefundStage
 from fundraising.payments.providers.alipay import Alipay
@@ -146,7 +146,7 @@ def test_case_41_a_partial_refund_by_notice_is_asked_about_and_booked_once(
 
     for number, together in (("RF1", "3.00"), ("RF2", "5.00"), ("RF2", "5.00")):
         send(client, notice_of(gift, out_biz_no=number, refund_fee=together))
-        refunds.pursue_due(settlement.apply_facts)
+        pursuing.pursue_due(settlement.apply_facts)
 
     assert state_of(gift) == "partly_refunded"
     assert ledger.balance(CLEARING) == Money(500)
@@ -164,7 +164,7 @@ def test_case_42_a_full_refund_before_its_payment_books_both(
 
     send(client, notice_of(gift, "TRADE_CLOSED", out_biz_no="RF9", refund_fee="10.00"))
     assert state_of(gift) == GiftState.PAID
-    refunds.pursue_due(settlement.apply_facts)
+    pursuing.pursue_due(settlement.apply_facts)
 
     assert state_of(gift) == "refunded"
     assert ledger.balance(CLEARING) == Money(0)

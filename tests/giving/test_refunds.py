@@ -26,7 +26,7 @@ from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
 from fundraising.outbox.models import Work
-from fundraising.payments import refunds, reviews
+from fundraising.payments import pursuing, refunds, reviews
 from fundraising.payments import service as payments
 from fundraising.payments.errors import RefundTooLarge, SamePerson, TooManyRefunds
 from fundraising.payments.models import Attempt, RefundOrigin, Review, ReviewKind
@@ -357,7 +357,7 @@ class Refunding:
     def _answer(self, verb: str, request: RefundRequest) -> RefundResult:
         self.asked.append((verb, request.refund_no))
         answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         kinds = {
             RefundState.SUCCEEDED: FactKind.REFUNDED,
@@ -390,7 +390,7 @@ def speak(
         for _ in range(20):
             if not provider.answers:
                 break
-            refunds.pursue_due(settlement.apply_facts)
+            pursuing.pursue_due(settlement.apply_facts)
             frozen_clock.move(hours=2)
         return provider
 
@@ -424,6 +424,27 @@ def test_case_66_a_stuck_refund_may_still_succeed(
     assert ReviewKind.REFUND_STUCK in [r.kind for r in reviews.open_reviews()]
 
 
+class Killed(BaseException):
+    """What becomes of a worker that is killed."""
+
+
+def test_a_refund_that_a_killed_worker_was_sending_is_asked_about_at_once(
+    gift: Gift, make_staff: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = Refunding([Killed(), RefundState.SUCCEEDED], gift)
+    monkeypatch.setattr(payments, "provider", lambda _name: provider)
+    one, two = make_staff("finance"), make_staff("finance")
+    refund = gift_refunds.request(gift, Money(600), reason="why", actor_id=one.id)
+    gift_refunds.approve(refund.id, two.id)
+
+    with pytest.raises(Killed):
+        pursuing.pursue_due(settlement.apply_facts)
+    pursuing.pursue_due(settlement.apply_facts)
+
+    assert [verb for verb, _ in provider.asked] == ["refund", "query"]
+    assert state_of(gift) == "partly_refunded"
+
+
 def test_a_refusal_for_good_frees_what_was_set_aside(
     gift: Gift, speak: Callable[..., Refunding]
 ) -> None:
@@ -448,10 +469,10 @@ def test_two_parts_of_one_payment_keep_their_distance(
         refund = gift_refunds.request(gift, Money(500), reason="why", actor_id=one.id)
         gift_refunds.approve(refund.id, two.id)
 
-    refunds.pursue_due(settlement.apply_facts)
+    pursuing.pursue_due(settlement.apply_facts)
     assert len(provider.asked) == 1
     frozen_clock.move(seconds=61)
-    refunds.pursue_due(settlement.apply_facts)
+    pursuing.pursue_due(settlement.apply_facts)
     assert len(provider.asked) == 2
     assert state_of(gift) == "refunded"
 

@@ -23,7 +23,7 @@ from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
 from fundraising.outbox.models import Work
-from fundraising.payments import inbox, polling, reviews
+from fundraising.payments import holding, inbox, polling, reviews
 from fundraising.payments import service as payments
 from fundraising.payments.models import Attempt, InboxNotice, ProviderFact
 from fundraising.payments.providers.base import (
@@ -261,13 +261,13 @@ class Answering:
     unborn_for = timedelta(0)
 
     def __init__(
-        self, *answers: QueryResult | Exception, close: CloseResult = CloseResult.CLOSED
+        self, *answers: QueryResult | BaseException, close: CloseResult = CloseResult.CLOSED
     ) -> None:
         self.answers, self.result, self.closed = list(answers), close, 0
 
     def query(self, _reference: str) -> QueryResult:
         answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -291,6 +291,39 @@ def test_a_payment_whose_notice_never_comes_is_found(
     poll(app, Answering(QueryResult(OrderState.PAID, [paid(gift, source=FactSource.QUERY)])))
 
     assert state_of(gift) == GiftState.PAID
+
+
+class Killed(BaseException):
+    """What becomes of a worker that is killed."""
+
+
+def test_what_a_killed_worker_was_asking_about_is_asked_again_at_once(
+    app: Flask, start: Start, frozen_clock: FrozenClock
+) -> None:
+    gift = start()
+    db.session.commit()
+    frozen_clock.move(seconds=11)
+    with pytest.raises(Killed):
+        poll(app, Answering(Killed()))
+
+    poll(app, Answering(QueryResult(OrderState.PAID, [paid(gift, source=FactSource.QUERY)])))
+
+    assert state_of(gift) == GiftState.PAID
+
+
+def test_what_another_worker_is_asking_about_is_left_to_it(
+    app: Flask, start: Start, frozen_clock: FrozenClock
+) -> None:
+    attempt = payments.latest(start().id)
+    assert attempt is not None
+    db.session.commit()
+    frozen_clock.move(seconds=11)
+
+    with holding.hold([attempt.id], 1) as held:
+        poll(app, Answering())
+
+    assert held == [attempt.id]
+    assert attempt.query_count == 0
 
 
 def test_an_unknown_answer_changes_nothing_and_is_asked_again(

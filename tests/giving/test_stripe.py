@@ -18,9 +18,9 @@ from fundraising.giving import settlement, ways
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
-from fundraising.payments import refunds
+from fundraising.payments import inbox, refunds, reviews
 from fundraising.payments import service as payments
-from fundraising.payments.models import Attempt, InboxNotice, Refund
+from fundraising.payments.models import Attempt, InboxNotice, Refund, ReviewKind
 from fundraising.payments.providers.bank import BankTransfer
 from fundraising.payments.providers.base import Product
 from fundraising.payments.providers.stripe import Stripe
@@ -136,20 +136,32 @@ def test_case_69_a_refund_made_at_stripe_is_booked_and_named_external(
     all_hold()
 
 
-def test_a_refund_before_its_payment_waits_for_it(client: FlaskClient, gift: Gift) -> None:
-    refund = stripe.refund(None, 400, gift.order_no, metadata={"attempt": gift.order_no})
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_refund_before_its_payment_waits_for_it_and_no_longer(
+    client: FlaskClient, gift: Gift, *, is_named: bool
+) -> None:
+    refund = stripe.refund(None, 400, gift.order_no)
+    if is_named:
+        refund["metadata"] = {"attempt": gift.order_no}
     send(client, Event("refund.created", refund))
     assert clearing() == 0
 
     send(client, paid(gift))
-    notice = db.session.execute(
-        select(InboxNotice).where(InboxNotice.event_type == "refund.created")
-    ).scalar_one()
-    notice.due_at = clock.now()
-    db.session.flush()
     settlement.drain(timedelta(seconds=5))
     assert clearing() == 600
     all_hold()
+
+
+def test_a_refund_whose_payment_never_comes_is_shown_to_a_person(client: FlaskClient) -> None:
+    send(client, Event("refund.created", stripe.refund(None, 400, "SOMEBODYELSES")))
+    for _ in range(inbox.MOST_ATTEMPTS):
+        notice = db.session.execute(select(InboxNotice)).scalar_one()
+        notice.due_at = clock.now()
+        db.session.flush()
+        settlement.drain(timedelta(seconds=5))
+
+    assert [r.kind for r in reviews.open_reviews()] == [ReviewKind.ORPHAN]
+    assert not inbox.has_due()
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (1,)])
