@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fundraising.database import db, transaction
-from tests.bench import growth, pages, settling
+from tests.bench import gift_files, growth, pages, settling
 from tests.bench.figures import Figures, note
 from tests.bench.site import ROOT, Site
 from tests.factories import Make
 
 RESULTS = ROOT / "bench-results.json"
-PARTS = ("accept", "drain", "settle", "page", "receipts", "million")
+PARTS = ("accept", "drain", "settle", "page", "receipts", "import", "million")
 
 
 def main(asked: Sequence[str]) -> None:
@@ -55,6 +55,8 @@ def measure(site: Site, figures: Figures, parts: set[str]) -> None:
         pages.showing(site, figures, campaign, port, bare_port)
     if "receipts" in parts:
         pages.receipting(site, figures, campaign)
+    if "import" in parts:
+        gift_files.importing(site.owner, figures)
     if "million" in parts:
         large = growth.growing(site, figures)
         settling.draining(site, figures, large, "1,000,000 gifts")
