@@ -101,7 +101,7 @@ def test_bad_input_gets_its_message_at_the_field_in_both_languages(
 ) -> None:
     purchase = workshop.draft()
     buyer = staff_client(workshop.buyer)
-    for language, message in (("zh", "请以元为单位填写金额"), ("en", "Write the amount in yuan")):
+    for language, message in (("zh", "请用半角数字填写金额"), ("en", "Write the amount in yuan")):
         answer = buyer.post(
             f"/staff/purchases/{purchase.number}/lines?lang={language}",
             data={"item_zh": "x", "quantity": "1", "price": "1,000"},
