@@ -252,6 +252,8 @@ class Stack:
             self.variables["DATABASE_URL"] = self.postgres.url()
             self.variables["DATABASE_OWNER_URL"] = self.postgres.url(OWNER)
             self._adopt("postgres", self.postgres)
+        elif wrong := state.trouble(self.variables["DATABASE_URL"]):
+            raise StackFailed(f"The database of DATABASE_URL does not answer. {wrong}")
         if "REDIS_URL" not in self.variables:
             self.valkey = Valkey(self.folder / "valkey")
             self.valkey.start()
@@ -302,8 +304,6 @@ class Stack:
 
     def _prepare(self) -> None:
         url = self.variables["DATABASE_URL"]
-        if wrong := state.trouble(url):
-            raise StackFailed(f"The database of DATABASE_URL does not answer. {wrong}")
         if not state.is_current(url):
             self.command("db", "upgrade")
         if not (self.folder / "map" / "chengde.json").exists():
