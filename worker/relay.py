@@ -12,6 +12,7 @@ from types import FrameType
 import psycopg
 import redis
 import structlog
+from kombu.exceptions import OperationalError as BrokerAway
 from sqlalchemy.exc import SQLAlchemyError
 
 from fundraising import logs
@@ -20,7 +21,7 @@ from fundraising.database import db, transaction
 from fundraising.outbox.kinds import Queue
 from fundraising.outbox.service import CHANNEL
 from worker import handlers, tasks
-from worker.app import SOCKET_SECONDS, app, flask_app, settings
+from worker.app import SOCKET_SECONDS, flask_app, settings
 
 LONGEST_QUEUE = 4
 LOOK_EVERY = 0.5
@@ -62,7 +63,7 @@ class Relay:
         try:
             if self.redis.llen(queue) < LONGEST_QUEUE:
                 tasks.RING[queue].apply_async(queue=queue, retry=False)
-        except (redis.RedisError, OSError, app.OperationalError) as away:
+        except (redis.RedisError, OSError, BrokerAway) as away:
             log.warning("redis_away", queue=queue, error=type(away).__name__)
             time.sleep(LOOK_EVERY)
 
