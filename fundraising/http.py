@@ -59,7 +59,9 @@ MESSAGES = {
     422: _l("Please check what you entered."),
     429: _l("Too many attempts. Please wait a moment and try again."),
     500: _l("Something went wrong on our side. Nothing you gave is lost."),
-    503: _l("The service is busy. Please try again in a moment."),
+    503: _l(
+        "The service is busy. Please load this page again in a moment; nothing that you paid is lost."
+    ),
 }
 log = structlog.get_logger(__name__)
 
