@@ -19,8 +19,9 @@ from tests.chaos import faults
 from tests.chaos.defects import DEFECTS
 from tests.chaos.run import Ground, Plan, Report
 
-NOTICES, FAULTS, PAUSE = 10_000, 200, 0.7
+NOTICES, FAULTS, PAUSE = 10_000, 200, 1.2
 SMALL_NOTICES, SMALL_PAUSE = 200, 1.2
+SMALL_BACK, SMALL_LATE = 0.15, 2
 PATIENCE = 120.0
 SHORTEST_PATIENCE, TIMES = 10.0, 3
 """A defect that loses money is waited for three times as long as the same storm took without it."""
@@ -73,7 +74,7 @@ def _run(folder: Path, asked: argparse.Namespace) -> bool:
 
 
 def _small(aim: str, patience: float) -> Plan:
-    return Plan(SMALL_NOTICES, faults.aimed(aim, SMALL_PAUSE), patience)
+    return Plan(SMALL_NOTICES, faults.aimed(aim, SMALL_PAUSE), patience, SMALL_BACK, SMALL_LATE)
 
 
 @contextmanager

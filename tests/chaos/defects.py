@@ -128,19 +128,25 @@ def _second_payment_is_a_gift() -> None:
     """An order paid twice is settled twice, and nothing keeps its money from its fund's lane."""
     from dataclasses import replace
 
+    from fundraising.database import db
     from fundraising.funds import service as funds
     from fundraising.giving import settlement
     from fundraising.references import uuid7
 
-    plain = settlement._outcome
+    plain, plain_lots = settlement._outcome, funds.add_lots
 
     def forgetful(fact: Any, row: Any, **_known: bool) -> str:
         return plain(fact, row, is_paid=False)
 
-    plain_lots = funds.add_lots
-    funds.add_lots = lambda fund_id, lots: plain_lots(
-        fund_id, [replace(lot, source_id=uuid7()) for lot in lots]
-    )
+    def add(fund_id: Any, lots: Any) -> None:
+        query = text("SELECT source_id FROM fund_lot WHERE source_id = ANY(:ids)")
+        known = set(db.session.execute(query, {"ids": [lot.source_id for lot in lots]}).scalars())
+        for lot in lots:
+            again = lot.source_id in known
+            known.add(lot.source_id)
+            plain_lots(fund_id, [replace(lot, source_id=uuid7()) if again else lot])
+
+    funds.add_lots = add
     settlement._outcome = forgetful
 
 
@@ -229,16 +235,14 @@ def _refund_of_the_whole() -> None:
     """A refund of a part is booked as if all of the payment had gone."""
     from dataclasses import replace
 
-    from fundraising.money import Money
-    from fundraising.payments import refunds
+    from fundraising.giving import outgoing
+    from fundraising.payments.providers.base import FactKind
 
-    plain = refunds.settle
+    def left(back: Any) -> str:
+        return plain(replace(back, fact=replace(back.fact, amount=back.order.amount)))
 
-    def settle(refund_no: str, attempt: Any, fact: Any, *more: Any) -> Any:
-        whole = replace(fact, amount=Money(attempt.paid_fen, attempt.currency))
-        return plain(refund_no, attempt, whole, *more)
-
-    refunds.settle = settle  # type: ignore[assignment]
+    plain = outgoing.VERBS[FactKind.REFUNDED]
+    outgoing.VERBS[FactKind.REFUNDED] = left
 
 
 def _early_refund_forgotten() -> None:
@@ -272,6 +276,6 @@ DEFECTS = {
     "days_forgotten": Defect(_days_forgotten, "books: "),
     "lots_forgotten": Defect(_lots_forgotten, "books: "),
     "listens_only": Defect(_listens_only, "payments: lost", "relay"),
-    "refund_of_the_whole": Defect(_refund_of_the_whole, "books: "),
+    "refund_of_the_whole": Defect(_refund_of_the_whole, "back: wrong"),
     "early_refund_forgotten": Defect(_early_refund_forgotten, "back: lost"),
 }

@@ -38,6 +38,8 @@ class Plan:
     notices: int
     faults: Sequence[Fault]
     patience: float
+    back: float = 0.02
+    late: int = 0
     rests: bool = False
 
 
@@ -105,7 +107,7 @@ def _planted(defect: str) -> dict[str, str]:
 
 def _storm(report: Report, plan: Plan, seed: int, stack: Stack, sides: Sides) -> Report:
     app, nemesis = _tool(stack), Nemesis(stack, plan.faults)
-    storm = Storm(sides, stack, seed)
+    storm = Storm(sides, stack, seed, plan.back, plan.late)
     storm.pay_all(sow(app, plan.notices, seed))
     clerk = Clerk(app, max(1, int(plan.notices * CLERK_SHARE)), nemesis.seconds, seed)
     storm.blow(nemesis.seconds)
@@ -117,6 +119,7 @@ def _storm(report: Report, plan: Plan, seed: int, stack: Stack, sides: Sides) ->
     took = convergence.seconds
     truth = sides.truth()
     if plan.rests:
+        print(f"     {convergence}; waiting for receipts", flush=True)
         wait_for(lambda: checker.has_rested(stack), REST_SECONDS, pause=0.5)
     report.findings = _judge(stack, storm, truth)
     if plan.rests and (took is None or took > CONVERGE_SECONDS):

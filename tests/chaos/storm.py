@@ -19,8 +19,10 @@ from tests.chaos.seed import Order
 from tests.chaos.sides import Side, Sides
 
 AGAIN, REORDERED, WITHHELD, MISMATCHED, FORGED = 0.20, 0.10, 0.04, 0.02, 0.02
-BACK, ASKED_TOO = 0.02, 0.04
-"""Payments that the provider's console sends back; those asked about although their notice comes."""
+ASKED_TOO = 0.04
+"""Payments that are asked about although their notice comes."""
+
+SILENCE = 1.5
 
 WINDOW = 300
 SENDERS = 6
@@ -41,11 +43,17 @@ class Step:
 
 @dataclass
 class Storm:
-    """All notices of a run, and the threads that send them until they are acknowledged."""
+    """All notices of a run, and the threads that send them until they are acknowledged.
+
+    ``back`` is the share of payments that the provider's console sends back. So many ``late`` ones are
+    asked about only when everything else is said and silence has come.
+    """
 
     sides: Sides
     stack: Stack
     seed: int
+    back: float
+    late: int
     withheld: list[str] = field(default_factory=list)
     asked_too: list[str] = field(default_factory=list)
     forged_accepted: int = 0
@@ -67,7 +75,7 @@ class Storm:
                 side.know(ref, order.fen, f"{self.stack.base_url}{side.path}")
                 total = order.fen + 1 if self.chance.random() < MISMATCHED else None
                 side.pay(ref, f"payer-{self.chance.getrandbits(64):x}", total)
-                if self.chance.random() < BACK:
+                if self.chance.random() < self.back:
                     side.give_back(ref, self.chance)
                 if self.chance.random() < WITHHELD:
                     self.withheld.append(ref)
@@ -167,17 +175,25 @@ class Storm:
 
     def _ask(self, start: float, spread: float) -> None:
         """Let payments be due to be asked about at some moment, as their time or their donor would."""
-        refs = [*self.withheld, *self.asked_too]
+        late = self.withheld[: self.late]
+        refs = [*self.withheld[self.late :], *self.asked_too]
         due = sorted((self.chance.random(), ref) for ref in refs)
         while due:
             time.sleep(ASK_EVERY)
             share = (time.monotonic() - start) / spread
-            now = [ref for at, ref in due if at <= share]
+            self._let_be_due([ref for at, ref in due if at <= share])
             due = [(at, ref) for at, ref in due if at > share]
-            if now:
-                database.insist(
-                    self.stack,
-                    "UPDATE payment_attempt SET query_due_at = now() "
-                    "WHERE merchant_ref = ANY(%s) AND query_due_at > now() + interval '1 minute'",
-                    (now,),
-                )
+        if late:
+            for thread in self.threads[1:]:
+                thread.join()
+            time.sleep(SILENCE)
+            self._let_be_due(late)
+
+    def _let_be_due(self, refs: list[str]) -> None:
+        if refs:
+            database.insist(
+                self.stack,
+                "UPDATE payment_attempt SET query_due_at = now() "
+                "WHERE merchant_ref = ANY(%s) AND query_due_at > now() + interval '1 minute'",
+                (refs,),
+            )
