@@ -27,7 +27,7 @@ from fundraising.receipts import service as receipts
 from fundraising.receipts.fiscal import service as fiscal
 
 LEASE = timedelta(seconds=120)
-AT_ONCE = 50
+AT_ONCE = 10
 NOON = 12
 BUDGET = timedelta(seconds=5)
 log = structlog.get_logger(__name__)
@@ -56,10 +56,14 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
 def due_queues() -> set[str]:
     """Return the queues whose doorbell should ring."""
     due = outbox_queries.due_queues()
-    if inbox.has_due() or polling.has_due() or pursuing.has_due():
+    if _is_money_due():
         due.add(Queue.MONEY)
     db.session.rollback()
     return due
+
+
+def _is_money_due() -> bool:
+    return inbox.has_due() or polling.has_due() or pursuing.has_due()
 
 
 def drain_money() -> None:
@@ -72,15 +76,19 @@ def drain_money() -> None:
 
 
 def drain_outbox(queue: Queue) -> None:
-    """Do the due work of a queue until none is left or five seconds are over."""
+    """Do the due work of a queue until none is left, five seconds are over, or money wants this worker.
+
+    Little is claimed at once: what a killed worker held comes again only when its lease runs out.
+    """
     deadline = monotonic() + BUDGET.total_seconds()
     while monotonic() < deadline:
         with transaction():
             claimed = outbox.claim(queue, AT_ONCE, LEASE)
-        if not claimed:
-            return
         for work in claimed:
             _do(work)
+        with transaction():
+            if not claimed or _is_money_due():
+                return
 
 
 def _do(work: Claimed) -> None:

@@ -19,7 +19,7 @@ from tests.chaos import faults
 from tests.chaos.defects import DEFECTS
 from tests.chaos.run import Ground, Plan, Report
 
-NOTICES, FAULTS, PAUSE = 10_000, 200, 1.2
+NOTICES, FAULTS, PAUSE = 10_000, 200, 1.4
 SMALL_NOTICES, SMALL_PAUSE = 200, 1.2
 SMALL_BACK, SMALL_LATE = 0.15, 2
 PATIENCE = 120.0

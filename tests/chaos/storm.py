@@ -105,12 +105,15 @@ class Storm:
     def _plan(self) -> list[Step]:
         """Return when each notice is sent first: some reordered, some doubled, some forged beside."""
         hidden = set(self.withheld)
-        rows = [
-            (side, body)
-            for side in self.sides.all.values()
-            for ref, body in side.notices()
-            if ref not in hidden
-        ]
+        rows = []
+        for side in self.sides.all.values():
+            for ref, body in side.notices():
+                if (
+                    ref in hidden
+                ):  # the notice of the payment; what tells of a refund after it comes
+                    hidden.remove(ref)
+                else:
+                    rows.append((side, body))
         return sorted(
             [step for place in self._places(rows) for step in place], key=lambda step: step.at
         )
