@@ -36,7 +36,7 @@ VIEW = """
 """Ids are ordered by time: only an inspection written after the device was hung here speaks for it here."""
 
 STAFF_VIEW = VIEW.replace(" AND c.state <> 'draft'", "")
-TODO = {
+STEPS = {
     "install": "d.state = 'accepted'",
     "inspect": "(d.state = 'out_of_service' OR (d.state = 'installed' AND "
     "(n.id IS NULL OR NOT n.passed OR n.valid_until < :today OR n.id < i.id)))",
@@ -194,7 +194,7 @@ def places(unit_ids: Iterable[UUID]) -> dict[UUID, DevicePlace]:
 
 def staff_devices(*, todo: str = "", after: str = "", limit: int = 50) -> list[PublicDevice]:
     """Return devices by number, those of draft campaigns too; ``todo`` keeps what waits for a step."""
-    conditions = ["d.no > :after", TODO.get(todo, "true")]
+    conditions = ["d.no > :after", STEPS.get(todo, "true")]
     rows = db.session.execute(
         text(f"{STAFF_VIEW} WHERE {' AND '.join(conditions)} ORDER BY d.no LIMIT :most"),
         {"today": clock.today(), "after": after, "most": min(limit, 500)},
@@ -214,9 +214,9 @@ def staff_view(no: str) -> PublicDevice:
 
 
 def count_todo(todo: str) -> int:
-    """Return how many devices wait for a step of ``TODO``."""
+    """Return how many devices wait for a step of ``STEPS``."""
     found = db.session.execute(
-        text(f"SELECT count(*) FROM ({STAFF_VIEW} WHERE {TODO[todo]}) AS v"),
+        text(f"SELECT count(*) FROM ({STAFF_VIEW} WHERE {STEPS[todo]}) AS v"),
         {"today": clock.today()},
     )
     return int(found.scalar_one())

@@ -1,6 +1,5 @@
 """Donors as people: sealed names and addresses, names as the public may see them, erasure."""
 
-import json
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -92,7 +91,7 @@ def keep(gift_id: UUID, person: PersonData) -> None:
 def keep_many(people: Sequence[tuple[UUID, PersonData]]) -> None:
     """Seal a set of people with one statement."""
     rows = [
-        (gift, *_sealed(gift, person), bool(person.email))
+        (gift, *sealing.seal_row(gift, vars(person)), bool(person.email))
         for gift, person in people
         if person != PersonData()
     ]
@@ -120,10 +119,7 @@ def read(gift_id: UUID) -> PersonData:
     row = db.session.get(Person, gift_id)
     if row is None or row.wrapped_key is None:
         return PersonData()
-    data = json.loads(
-        sealing.open_sealed(row.sealed, sealing.unwrap(row.wrapped_key), gift_id.bytes)
-    )
-    return PersonData(**data)
+    return PersonData(**sealing.open_row(gift_id, row.wrapped_key, row.sealed))
 
 
 def tell_payer(gift_id: UUID, name: str, tax_no: str) -> None:
@@ -149,9 +145,3 @@ def erase(gift: Gift) -> None:
         gift.receipt_rule, gift.receipt_group = ReceiptRule.ON_REQUEST, None
     gift.message, gift.message_state = None, MessageState.NONE
     db.session.flush()
-
-
-def _sealed(gift_id: UUID, person: PersonData) -> tuple[bytes, bytes]:
-    key = sealing.new_key()
-    data = json.dumps(vars(person)).encode()
-    return sealing.wrap(key), sealing.seal(data, key, gift_id.bytes)

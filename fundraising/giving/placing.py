@@ -4,7 +4,6 @@ The line was booked to suspense as received when it came. The gift keeps the day
 the bank's own serial number as its number, and goes on its fund's lane like any other.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -82,9 +81,7 @@ def propose(
         proposed_by=actor_id,
     )
     if told != PersonData():
-        key = sealing.new_key()
-        placing.wrapped_key = sealing.wrap(key)
-        placing.sealed = sealing.seal(json.dumps(asdict(told)).encode(), key, placing.id.bytes)
+        placing.wrapped_key, placing.sealed = sealing.seal_row(placing.id, asdict(told))
     db.session.add(placing)
     db.session.flush()
     audit.record("suspense.proposed", f"campaign:{campaign.slug}", actor_id, {"line": str(line_id)})
@@ -183,8 +180,7 @@ def _by_id(model: Any, ids: Sequence[UUID]) -> dict[UUID, Any]:
 def _person(placing: Placing) -> PersonData:
     if placing.wrapped_key is None or placing.sealed is None:
         return PersonData()
-    key = sealing.unwrap(placing.wrapped_key)
-    return PersonData(**json.loads(sealing.open_sealed(placing.sealed, key, placing.id.bytes)))
+    return PersonData(**sealing.open_row(placing.id, placing.wrapped_key, placing.sealed))
 
 
 def _undecided(placing_id: UUID) -> Placing:

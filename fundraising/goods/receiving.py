@@ -1,6 +1,5 @@
 """Goods come in on two people's word: one takes them in, another confirms, and only then they are in stock."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -89,9 +88,7 @@ def receive(new: NewDonation, actor_id: UUID) -> Donation:
     db.session.add(donation)
     db.session.flush()
     if name:
-        key = sealing.new_key()
-        donation.wrapped_key = sealing.wrap(key)
-        donation.sealed_name = sealing.seal(json.dumps(name).encode(), key, donation.id.bytes)
+        donation.wrapped_key, donation.sealed_name = sealing.seal_row(donation.id, name)
     for item in new.items:
         db.session.add(_item(donation.id, item))
     db.session.flush()
@@ -163,8 +160,7 @@ def name_of(donation: Donation) -> str:
     """Return the giver's name, empty for somebody unnamed."""
     if donation.sealed_name is None or donation.wrapped_key is None:
         return ""
-    key = sealing.unwrap(donation.wrapped_key)
-    name: str = json.loads(sealing.open_sealed(donation.sealed_name, key, donation.id.bytes))
+    name: str = sealing.open_row(donation.id, donation.wrapped_key, donation.sealed_name)
     return name
 
 

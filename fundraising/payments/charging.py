@@ -5,14 +5,12 @@ import structlog
 from fundraising import clock
 from fundraising.database import transaction
 from fundraising.money import Money
-from fundraising.payments import service
+from fundraising.payments import facts, service
 from fundraising.payments.models import Attempt, AttemptState
 from fundraising.payments.providers.base import (
     ChargeRequest,
     Contract,
     Fact,
-    FactKind,
-    FactSource,
     ProviderRejected,
     ProviderUnavailable,
 )
@@ -30,16 +28,16 @@ def submit(attempt: Attempt, contract: Contract, description: str) -> list[Fact]
     amount = Money(attempt.amount_fen, attempt.currency)
     request = ChargeRequest(attempt.merchant_ref, contract, amount, description)
     try:
-        facts = adapter.charge(request)
+        told = adapter.charge(request)
     except ProviderUnavailable as unknown:
         log.warning("charge_unknown", attempt=str(attempt.id), error=str(unknown))
-        facts = []
+        told = []
     except ProviderRejected as refused:
         log.info("charge_refused", attempt=str(attempt.id), code=refused.code)
-        facts = [_refused(attempt)]
+        told = [facts.closed(attempt)]
     with transaction():
         _opened(attempt)
-    return facts
+    return told
 
 
 def _opened(attempt: Attempt) -> None:
@@ -47,16 +45,3 @@ def _opened(attempt: Attempt) -> None:
     now.opened_at = now.opened_at or clock.now()
     if now.state == AttemptState.CREATED:
         now.state = AttemptState.PENDING
-
-
-def _refused(attempt: Attempt) -> Fact:
-    return Fact(
-        provider=attempt.provider,
-        account=attempt.account,
-        kind=FactKind.CLOSED,
-        fact_ref=attempt.merchant_ref,
-        merchant_ref=attempt.merchant_ref,
-        amount=Money.zero(attempt.currency),
-        occurred_at=clock.now(),
-        source=FactSource.QUERY,
-    )

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from fundraising import clock
 from fundraising.database import db
 from fundraising.money import Money
-from fundraising.payments.providers.base import Fact, FactKind
+from fundraising.payments.models import Attempt
+from fundraising.payments.providers.base import Fact, FactKind, FactSource
 
 FactKey = tuple[str, str, FactKind, str]
 LEAVING = (FactKind.REFUNDED, FactKind.DISPUTED)
@@ -28,6 +29,20 @@ class Kept:
 def key(fact: Fact) -> FactKey:
     """Return what makes a fact the same fact."""
     return fact.provider, fact.account, fact.kind, fact.fact_ref
+
+
+def closed(attempt: Attempt) -> Fact:
+    """Return that an attempt was ended unpaid, as its provider answered us just now."""
+    return Fact(
+        provider=attempt.provider,
+        account=attempt.account,
+        kind=FactKind.CLOSED,
+        fact_ref=attempt.merchant_ref,
+        merchant_ref=attempt.merchant_ref,
+        amount=Money.zero(attempt.currency),
+        occurred_at=clock.now(),
+        source=FactSource.QUERY,
+    )
 
 
 def known(unique: Mapping[FactKey, Fact]) -> dict[FactKey, Money]:

@@ -14,14 +14,11 @@ from sqlalchemy import select, text, update
 
 from fundraising import clock
 from fundraising.database import db, transaction
-from fundraising.money import Money
-from fundraising.payments import holding, service
+from fundraising.payments import facts, holding, service
 from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import (
     CloseResult,
     Fact,
-    FactKind,
-    FactSource,
     OrderState,
     Provider,
     ProviderUnavailable,
@@ -67,10 +64,10 @@ def _poll(attempt_id: UUID, apply: Callable[[Sequence[Fact]], object]) -> bool:
         return False
     attempt, was = begun
     try:
-        facts = _ask(service.provider(attempt.provider), attempt)
+        told = _ask(service.provider(attempt.provider), attempt)
         with transaction():
-            if facts:
-                apply(facts)
+            if told:
+                apply(told)
             _put_off(attempt, was)
     except ProviderUnavailable as unknown:
         log.info("query_unknown", attempt=str(attempt.id), error=str(unknown))
@@ -116,33 +113,20 @@ def _ask(adapter: Provider, attempt: Attempt) -> list[Fact]:
         return result.facts
     now = clock.now()
     if result.state is OrderState.CLOSED:
-        return [_closed(attempt)]
+        return [facts.closed(attempt)]
     if result.state is OrderState.NOT_EXIST:
-        return [_closed(attempt)] if now >= _unborn_until(attempt) else []
+        return [facts.closed(attempt)] if now >= _unborn_until(attempt) else []
     if now < attempt.expires_at:
         return []
     if adapter.close(attempt.merchant_ref) is CloseResult.NOT_EXIST:
-        return [_closed(attempt)]
+        return [facts.closed(attempt)]
     again = adapter.query(attempt.merchant_ref)
     if again.facts:
         return again.facts
-    return [_closed(attempt)] if again.state is OrderState.CLOSED else []
+    return [facts.closed(attempt)] if again.state is OrderState.CLOSED else []
 
 
 def _unborn_until(attempt: Attempt) -> datetime:
     """Return until when an order that does not exist at its provider may still begin there."""
     adapter = service.providers().get(attempt.provider)
     return attempt.expires_at + (adapter.unborn_for if adapter else timedelta(0))
-
-
-def _closed(attempt: Attempt) -> Fact:
-    return Fact(
-        provider=attempt.provider,
-        account=attempt.account,
-        kind=FactKind.CLOSED,
-        fact_ref=attempt.merchant_ref,
-        merchant_ref=attempt.merchant_ref,
-        amount=Money.zero(attempt.currency),
-        occurred_at=clock.now(),
-        source=FactSource.QUERY,
-    )

@@ -3,7 +3,6 @@
 Nothing reaches the books on one person's word, and nothing while two counts differ.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -191,8 +190,7 @@ def name_of(line: CountLine) -> str:
     """Return the donor's name, empty for an anonymous gift."""
     if line.sealed_name is None or line.wrapped_key is None:
         return people.read(line.id).name
-    sealed = sealing.open_sealed(line.sealed_name, sealing.unwrap(line.wrapped_key), line.id.bytes)
-    name: str = json.loads(sealed)
+    name: str = sealing.open_row(line.id, line.wrapped_key, line.sealed_name)
     return name
 
 
@@ -218,9 +216,7 @@ def _line(count_id: UUID, book_id: UUID, position: int, gift: CountedGift) -> Co
         display=gift.display,
     )
     if name:
-        key = sealing.new_key()
-        line.wrapped_key = sealing.wrap(key)
-        line.sealed_name = sealing.seal(json.dumps(name).encode(), key, line.id.bytes)
+        line.wrapped_key, line.sealed_name = sealing.seal_row(line.id, name)
     return line
 
 

@@ -1,6 +1,5 @@
 """Who stands behind a mandate: sealed under a key of their own, found again by address, erasable."""
 
-import json
 from dataclasses import asdict
 
 from fundraising import sealing
@@ -11,10 +10,7 @@ from fundraising.giving.people import PersonData
 
 def keep(mandate: Mandate, person: PersonData) -> None:
     """Seal what the donor told; the mandate must have its id."""
-    key = sealing.new_key()
-    data = json.dumps(asdict(person)).encode()
-    mandate.wrapped_key = sealing.wrap(key)
-    mandate.sealed = sealing.seal(data, key, mandate.id.bytes)
+    mandate.wrapped_key, mandate.sealed = sealing.seal_row(mandate.id, asdict(person))
     mandate.email_key = email_key(person.email)
 
 
@@ -22,8 +18,7 @@ def read(mandate: Mandate) -> PersonData:
     """Return what the donor told, empty when it was erased."""
     if mandate.wrapped_key is None:
         return PersonData()
-    key = sealing.unwrap(mandate.wrapped_key)
-    return PersonData(**json.loads(sealing.open_sealed(mandate.sealed, key, mandate.id.bytes)))
+    return PersonData(**sealing.open_row(mandate.id, mandate.wrapped_key, mandate.sealed))
 
 
 def email_key(email: str) -> str:

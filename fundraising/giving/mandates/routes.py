@@ -1,5 +1,8 @@
 """The donor's own page of a monthly gift: give a month, change, pause, go on, end; all by its secret address."""
 
+from collections.abc import Callable
+from uuid import UUID
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -52,11 +55,9 @@ def change(token: str) -> ResponseReturnValue:
 @limiter.limit(TRIES, key_func=browsers.device)
 def pause(token: str) -> ResponseReturnValue:
     """Let it rest until the donor goes on."""
-    mandate = queries.by_token(token)
-    with transaction():
-        service.pause(mandate.id)
-    flash(_("Your monthly gift rests. Nothing is asked of you until you go on."), "ok")
-    return redirect(url_for(".show", token=token), 303)
+    return _do(
+        token, service.pause, _("Your monthly gift rests. Nothing is asked of you until you go on.")
+    )
 
 
 @bp.post("/m/<token>/resume")
@@ -79,11 +80,9 @@ def resume(token: str) -> ResponseReturnValue:
 @limiter.limit(TRIES, key_func=browsers.device)
 def end(token: str) -> ResponseReturnValue:
     """End it, with the second of two taps on one page."""
-    mandate = queries.by_token(token)
-    with transaction():
-        service.end(mandate.id)
-    flash(_("Your monthly gift has ended. Nothing is asked or charged any more."), "ok")
-    return redirect(url_for(".show", token=token), 303)
+    return _do(
+        token, service.end, _("Your monthly gift has ended. Nothing is asked or charged any more.")
+    )
 
 
 @bp.post("/m/<token>/erase")
@@ -91,10 +90,14 @@ def end(token: str) -> ResponseReturnValue:
 @limiter.limit(TRIES, key_func=browsers.device)
 def erase(token: str) -> ResponseReturnValue:
     """Destroy name and address of a monthly gift that has ended."""
+    return _do(token, service.erase, _("Your name and address are gone from this monthly gift."))
+
+
+def _do(token: str, verb: Callable[[UUID], None], said: str) -> ResponseReturnValue:
     mandate = queries.by_token(token)
     with transaction():
-        service.erase(mandate.id)
-    flash(_("Your name and address are gone from this monthly gift."), "ok")
+        verb(mandate.id)
+    flash(said, "ok")
     return redirect(url_for(".show", token=token), 303)
 
 
