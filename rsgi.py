@@ -3,6 +3,7 @@
 from fundraising.accounts import security
 from fundraising.front.bridge import Front, Site
 from wsgi import app as flask
+from wsgi import door
 
 settings = flask.extensions["settings"]
 kept = flask.extensions.get("kept_pages")
@@ -12,6 +13,7 @@ app = Front(
         security.session_reader(flask),
         kept.peek if kept else lambda _: None,
         settings.proxy_hops,
+        door,
     ),
     threads=settings.web_threads,
 )

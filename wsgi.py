@@ -7,4 +7,5 @@ from fundraising.payments.door import NoticeDoor
 
 logs.setup()
 app = create_app(config.load())
-app.wsgi_app = NoticeDoor(app)  # type: ignore[method-assign, assignment]
+door = NoticeDoor(app)
+app.wsgi_app = door  # type: ignore[method-assign, assignment]

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 import structlog
 
 from fundraising.front.bodies import Announced, Reader, Refused, Sender
+from fundraising.front.gathering import Door, Gatherer
 from fundraising.http import HEADERS
 
 if TYPE_CHECKING:
@@ -60,13 +61,14 @@ class Site:
     """The application behind the front.
 
     ``is_staff`` tells from a cookie header whether somebody signed in; ``peek`` finds a page that needs no
-    thread because it was drawn a moment ago. Neither may wait.
+    thread because it was drawn a moment ago. Neither may wait. ``door`` answers some requests together.
     """
 
     app: "WSGIApplication"
     is_staff: Callable[[str], bool]
     peek: Callable[["WSGIEnvironment"], Kept | None]
     proxy_hops: int = 0
+    door: Door | None = None
 
     def address(self, environ: "WSGIEnvironment") -> str:
         """Who sends, told by the proxies in front as far as they are ours."""
@@ -110,6 +112,7 @@ class Front:
         self.site = site
         self.reader = Reader()
         self.pages, self.quick = Threads(threads), Threads(max(2, threads // 2))
+        self.door = Gatherer(site.door) if site.door else None
         self.crowd = 0
 
     async def __rsgi__(self, scope: Any, proto: Proto) -> None:
@@ -121,7 +124,8 @@ class Front:
             return
         try:
             environ["wsgi.input"] = await self._body(environ, proto)
-            await self._on_a_thread(environ, proto)
+            if not await self._at_the_door(environ, proto):
+                await self._on_a_thread(environ, proto)
         except Refused as refused:
             _refuse(proto, refused.status)
 
@@ -136,6 +140,18 @@ class Front:
         return await self.reader.read(
             proto, Announced(self.site.address(environ), announced, is_staff)
         )
+
+    async def _at_the_door(self, environ: "WSGIEnvironment", proto: Proto) -> bool:
+        """Whether the door answered."""
+        if self.door is None or not self.door.door.is_for(environ):
+            return False
+        if self.door.waiting.qsize() >= MOST_WAITING:
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE)
+        said = await self.door.ask(environ, environ["wsgi.input"].read())
+        environ["wsgi.input"].seek(0)
+        if said is not None:
+            proto.response_bytes(*said)
+        return said is not None
 
     async def _on_a_thread(self, environ: "WSGIEnvironment", proto: Proto) -> None:
         is_quick = environ["PATH_INFO"].startswith(QUICK)

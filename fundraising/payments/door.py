@@ -1,13 +1,16 @@
 """The door for notices: a good one is checked, kept and answered before Flask begins.
 
 On a giving day notices come by the hundred a second, and Flask with its sessions, users and forms is most
-of what taking one costs. Whatever is not plainly good (forged, too large, unreadable, the database away)
-goes the long way, to the route, which says why. The answers are the same.
+of what taking one costs, and the disk most of the rest: those that wait at one moment are kept by one commit.
+Whatever is not plainly good (forged, too large, unreadable, the database away) goes the long way, to the
+route, which says why. The answers are the same.
 """
 
 import io
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import structlog
@@ -34,11 +37,18 @@ if TYPE_CHECKING:
 
 LONGEST_HEADER = 4096
 KEPT = 204
+Asked = tuple["WSGIEnvironment", bytes]
+"""A request's head and its whole body."""
+Said = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and body of an answer."""
 log = structlog.get_logger(__name__)
 
 
 class NoticeDoor:
-    """WSGI middleware in front of an application: keeps good notices, lets everything else in."""
+    """WSGI middleware in front of an application: keeps good notices, lets everything else in.
+
+    Behind the front (``fundraising/front``) it is asked for several at once before.
+    """
 
     def __init__(self, app: Flask) -> None:
         self.inner: WSGIApplication = app.wsgi_app
@@ -53,26 +63,49 @@ class NoticeDoor:
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Answer a good notice, or let Flask answer."""
-        adapter = self.adapters.get(environ.get("PATH_INFO", "").rstrip("/"))
-        if adapter is None or environ["REQUEST_METHOD"] != "POST":
+        adapter = self._adapter(environ)
+        if adapter is None:
             return self.inner(environ, start)
-        length = environ.get("CONTENT_LENGTH") or ""
-        if not length.isdecimal() or int(length) > adapter.largest_notice:
-            return self.inner(environ, start)
-        raw = environ["wsgi.input"].read(int(length))
+        raw = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
         if not self._is_kept(adapter, environ, raw):
             environ["wsgi.input"] = io.BytesIO(raw)
             return self.inner(environ, start)
-        said = adapter.reply(KEPT)
-        body = said.body.encode()
-        head = [("Content-Type", said.mimetype), ("Content-Length", str(len(body)))]
-        start(f"{said.status} {HTTP_STATUS_CODES[said.status]}", head if body else [])
+        status, head, body = _said(adapter)
+        start(f"{status} {HTTP_STATUS_CODES[status]}", head)
         return [body] if body else []
 
+    def is_for(self, environ: "WSGIEnvironment") -> bool:
+        """Whether this may be a notice."""
+        return self._adapter(environ) is not None
+
+    def take(self, asked: Sequence[Asked]) -> list[Said | None]:
+        """Keep notices that are good and new with one commit; None is said to the others, which go on."""
+        now = clock.now()
+        known: dict[tuple[str, str, str], int] = {}
+        good: list[Envelope] = []
+        answers: list[Said | None] = [None] * len(asked)
+        for place, (environ, raw) in enumerate(asked):
+            adapter = self._adapter(environ)
+            envelope = adapter and _authentic(adapter, environ, raw, now)
+            if envelope and known.setdefault(inbox.number(envelope), place) == place:
+                good.append(envelope)
+        for number in self._kept(good):
+            place = known[number]
+            adapter = self._adapter(asked[place][0])
+            assert adapter is not None
+            answers[place] = _said(adapter)
+        return answers
+
+    def _adapter(self, environ: "WSGIEnvironment") -> Provider | None:
+        """Return whose notice this may be, by its address and length."""
+        adapter = self.adapters.get(environ.get("PATH_INFO", "").rstrip("/"))
+        length = environ.get("CONTENT_LENGTH") or ""
+        is_notice = environ["REQUEST_METHOD"] == "POST" and length.isdecimal()
+        return adapter if adapter and is_notice and int(length) <= adapter.largest_notice else None
+
     def _is_kept(self, adapter: Provider, environ: "WSGIEnvironment", raw: bytes) -> bool:
-        try:
-            envelope = adapter.authenticate(_headers(environ), raw, clock.now())
-        except (Rejected, Undecryptable, Unparsable):
+        envelope = _authentic(adapter, environ, raw, clock.now())
+        if envelope is None:
             return False
         try:
             self.store.put(envelope)
@@ -81,33 +114,74 @@ class NoticeDoor:
             return False
         return True
 
+    def _kept(self, good: Sequence[Envelope]) -> Iterable[tuple[str, str, str]]:
+        try:
+            return self.store.put_new(good) if good else []
+        except (psycopg.Error, SQLAlchemyError) as away:
+            log.warning("door_shut", notices=len(good), error=type(away).__name__)
+            return []
+
 
 class Store:
     """Keeps notices with one statement that PostgreSQL commits by itself, on connections of the pool."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.statement = str(inbox.PUT.compile(dialect=engine.dialect)).encode()
+        self.one = str(inbox.PUT.compile(dialect=engine.dialect)).encode()
+        self.several = str(inbox.PUT_NEW.compile(dialect=engine.dialect)).encode()
 
     def put(self, envelope: Envelope) -> None:
-        """Keep a notice, and ring. What went wrong on a connection ends the connection."""
+        """Keep a notice, and ring."""
+        kept = inbox.values(envelope)
+        with self._connection() as connection:
+            known = connection.execute(self.one, kept).fetchone()
+            if known is None or known[0] != kept["sha256"]:
+                connection.execute(self.one, inbox.as_copy(kept))
+            _ring(connection)
+
+    def put_new(self, envelopes: Sequence[Envelope]) -> list[tuple[str, str, str]]:
+        """Keep notices of different numbers, and ring; return the numbers of those that were new."""
+        with self._connection() as connection:
+            new = connection.execute(self.several, inbox.values_of_all(envelopes)).fetchall()
+            _ring(connection)
+        return new
+
+    @contextmanager
+    def _connection(self) -> Iterator["psycopg.Connection[Any]"]:
+        """Lend a connection that commits by itself. What goes wrong on it ends it."""
         pooled = self.engine.raw_connection()
         try:
             connection = pooled.driver_connection
             assert isinstance(connection, psycopg.Connection)
             connection.autocommit = True
-            kept = inbox.values(envelope)
-            known = connection.execute(self.statement, kept).fetchone()
-            if known is None or known[0] != kept["sha256"]:
-                connection.execute(self.statement, inbox.as_copy(kept))
-            if inbox.BELL.is_due():
-                connection.execute("SELECT pg_notify(%s, %s)", (outbox.CHANNEL, Queue.MONEY))
+            yield connection
             connection.autocommit = False
         except BaseException:
             pooled.invalidate()
             raise
         finally:
             pooled.close()
+
+
+def _ring(connection: "psycopg.Connection[Any]") -> None:
+    if inbox.BELL.is_due():
+        connection.execute("SELECT pg_notify(%s, %s)", (outbox.CHANNEL, Queue.MONEY))
+
+
+def _authentic(
+    adapter: Provider, environ: "WSGIEnvironment", raw: bytes, now: datetime
+) -> Envelope | None:
+    try:
+        return adapter.authenticate(_headers(environ), raw, now)
+    except (Rejected, Undecryptable, Unparsable):
+        return None
+
+
+def _said(adapter: Provider) -> Said:
+    said = adapter.reply(KEPT)
+    body = said.body.encode()
+    head = [("Content-Type", said.mimetype), ("Content-Length", str(len(body)))]
+    return said.status, head if body else [], body
 
 
 def _headers(environ: "WSGIEnvironment") -> dict[str, str]:

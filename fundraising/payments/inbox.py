@@ -31,6 +31,19 @@ PUT = text(
     RETURNING sha256
     """
 )
+PUT_NEW = text(
+    """
+    INSERT INTO payment_inbox (provider, account, dedup_key, event_type, raw, sha256, received_at,
+                               deliveries, state, attempts, due_at)
+    SELECT provider, account, key, event, raw, sha256, :now, 1, 'new', 0, :now
+    FROM unnest(CAST(:provider AS text[]), CAST(:account AS text[]), CAST(:key AS text[]),
+                CAST(:event AS text[]), CAST(:raw AS bytea[]), CAST(:sha256 AS text[]))
+         WITH ORDINALITY AS notice(provider, account, key, event, raw, sha256, position)
+    ORDER BY position
+    ON CONFLICT DO NOTHING RETURNING provider, account, dedup_key
+    """
+)
+"""Keeps several notices whose numbers are new, and waits for no worker that holds a known one."""
 
 
 @dataclass
@@ -87,6 +100,21 @@ def values(envelope: Envelope) -> dict[str, object]:
         "sha256": hashlib.sha256(envelope.raw).hexdigest(),
         "now": clock.now(),
     }
+
+
+def values_of_all(envelopes: Sequence[Envelope]) -> dict[str, object]:
+    """Return what the statement ``PUT_NEW`` keeps, sorted so that two sets at once wait in one order."""
+    rows = [values(each) for each in sorted(envelopes, key=number)]
+    lists: dict[str, object] = {
+        name: [row[name] for row in rows]
+        for name in ("provider", "account", "key", "event", "raw", "sha256")
+    }
+    return {**lists, "now": clock.now()}
+
+
+def number(envelope: Envelope) -> tuple[str, str, str]:
+    """Return what tells a notice from all others."""
+    return envelope.provider, envelope.account, envelope.dedup_key
 
 
 def as_copy(kept: dict[str, object]) -> dict[str, object]:

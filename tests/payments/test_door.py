@@ -1,12 +1,13 @@
 """The door in front of Flask answers good notices as the route does, and leaves all others to it."""
 
+import json
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
-from werkzeug.test import Client, TestResponse
+from werkzeug.test import Client, EnvironBuilder, TestResponse
 
 from fundraising.database import db
 from fundraising.payments.door import NoticeDoor
@@ -104,3 +105,67 @@ def test_a_connection_comes_back_to_the_pool_as_it_was(door: NoticeDoor) -> None
         driver = connection.connection.driver_connection
         assert driver is not None
         assert driver.autocommit is False
+
+
+Together = tuple[dict[str, Any], bytes]
+
+
+def asked_for(raw: bytes, headers: dict[str, str], url: str = URL) -> Together:
+    """Return a notice as the front hands it over."""
+    environ = EnvironBuilder(path=url, method="POST", data=raw, headers=headers).get_environ()
+    return environ, raw
+
+
+def genuine(ref: str, **more: Any) -> Together:
+    raw = (notice := Notice(ref, 100, **more)).raw()
+    return asked_for(raw, notice.headers(raw))
+
+
+def test_several_good_notices_are_kept_by_one_statement(
+    door: NoticeDoor, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notices = [genuine(f"ORDER0000000000000{n}") for n in range(5)]
+    sets: list[int] = []
+    put_new = door.store.put_new
+    monkeypatch.setattr(door.store, "put_new", lambda some: sets.append(len(some)) or put_new(some))
+
+    answers = door.take(notices)
+
+    assert answers == [(204, [], b"")] * 5
+    assert sets == [5]
+    assert sorted(kept()) == sorted((raw, 1) for _, raw in notices)
+    assert asked.times == 0
+
+
+def test_only_what_is_good_and_new_is_answered_together(door: NoticeDoor) -> None:
+    known, new = genuine("ORDER00000000000001"), genuine("ORDER00000000000002")
+    forged = (new[0], new[1] + b" ")
+    twin = Notice("ORDER00000000000002", 999, number=json.loads(new[1])["id"])
+    other = asked_for(twin.raw(), twin.headers(twin.raw()))
+    door.take([known])
+
+    answers = door.take([known, forged, new, new, other])
+
+    assert [bool(answer) for answer in answers] == [False, False, True, False, False]
+    assert sorted(kept()) == sorted([(known[1], 1), (new[1], 1)])
+
+
+def test_a_known_notice_that_a_worker_holds_keeps_no_other_waiting(door: NoticeDoor) -> None:
+    known, new = genuine("ORDER00000000000001"), genuine("ORDER00000000000002")
+    door.take([known])
+    with db.engine.begin() as worker:
+        worker.execute(select(InboxNotice.id).with_for_update())
+        answers = door.take([known, new])
+
+    assert [bool(answer) for answer in answers] == [False, True]
+
+
+def test_notices_are_left_to_the_route_when_the_database_fails(
+    door: NoticeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_envelopes: object) -> None:
+        raise OperationalError("away", {}, Exception())
+
+    monkeypatch.setattr(door.store, "put_new", away)
+
+    assert door.take([genuine("ORDER00000000000001")]) == [None]
