@@ -1,17 +1,20 @@
 """The door in front of Flask answers good notices as the route does, and leaves all others to it."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
+from werkzeug.datastructures import Headers
 from werkzeug.test import Client, EnvironBuilder, TestResponse
 
 from fundraising.database import db
 from fundraising.payments.door import NoticeDoor
 from fundraising.payments.models import InboxNotice
+from fundraising.payments.providers.base import Envelope
 from tests import wechat
 from tests.wechat import Notice
 
@@ -112,7 +115,9 @@ Together = tuple[dict[str, Any], bytes]
 
 def asked_for(raw: bytes, headers: dict[str, str], url: str = URL) -> Together:
     """Return a notice as the front hands it over."""
-    environ = EnvironBuilder(path=url, method="POST", data=raw, headers=headers).get_environ()
+    environ = EnvironBuilder(
+        path=url, method="POST", data=raw, headers=Headers(headers)
+    ).get_environ()
     return environ, raw
 
 
@@ -127,7 +132,12 @@ def test_several_good_notices_are_kept_by_one_statement(
     notices = [genuine(f"ORDER0000000000000{n}") for n in range(5)]
     sets: list[int] = []
     put_new = door.store.put_new
-    monkeypatch.setattr(door.store, "put_new", lambda some: sets.append(len(some)) or put_new(some))
+
+    def counted(envelopes: Sequence[Envelope]) -> list[tuple[str, str, str]]:
+        sets.append(len(envelopes))
+        return put_new(envelopes)
+
+    monkeypatch.setattr(door.store, "put_new", counted)
 
     answers = door.take(notices)
 
