@@ -115,3 +115,10 @@ def total(amounts: Iterable[Money], currency: str = "CNY") -> Money:
     for amount in amounts:
         result = result + amount
     return result
+
+
+def shown(minor: int, currency: str) -> str:
+    """Return an amount of any currency in words; of one we do not know, in its smallest unit."""
+    if currency in MINOR_DIGITS:
+        return f"{Money(minor, currency).decimal()} {currency}"
+    return f"{minor} {currency} (in its smallest unit)"

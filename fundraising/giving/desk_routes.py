@@ -17,6 +17,7 @@ from fundraising.giving import history, queries, refunds, returns, service
 from fundraising.giving.models import Gift
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
+from fundraising.payments import facts
 from fundraising.payments import service as payments
 
 bp = Blueprint("gift_desk", __name__, url_prefix="/staff")
@@ -44,6 +45,7 @@ def orders() -> ResponseReturnValue:
 def order(ref: str) -> ResponseReturnValue:
     """Show an order with everything that was said and booked about it."""
     gift = queries.by_ref(ref)
+    given_back = refunds.of_gift(gift)
     return render_template(
         "giving/desk_order.html",
         gift=gift,
@@ -51,7 +53,8 @@ def order(ref: str) -> ResponseReturnValue:
         steps=history.of(gift),
         trace=funds.trace(gift.id),
         again=returns.of_gift(gift.id),
-        refunds=refunds.of_gift(gift),
+        refunds=given_back,
+        disputes=facts.disputes([r.attempt_id for r in given_back if r.is_external]),
         payment=refunds.payment_of(gift),
     )
 

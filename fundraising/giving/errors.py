@@ -62,6 +62,17 @@ class NotByThisRoad(DomainError):
     message = _l("This cannot be done with this money. Look at what happened to it so far.")
 
 
+class PaidInForeignMoney(DomainError):
+    """Only the provider knows the rate: such a payment goes back from its own console."""
+
+    code = "paid_in_foreign_money"
+    message = _l(
+        "This payment was not made in yuan. Only the payment service can send it back: look for its "
+        "number in the service’s own console and refund it there. The refund is found and booked here "
+        "by itself."
+    )
+
+
 class RefundBlocked(DomainError):
     """Something forbids the refund at the moment; ``extra['reasons']`` says what."""
 

@@ -17,6 +17,7 @@ from fundraising.campaigns import queries as campaigns
 from fundraising.database import transaction
 from fundraising.errors import DomainError, Invalid, NotFound
 from fundraising.giving import queries, refunds, resolving, words
+from fundraising.giving.errors import PaidInForeignMoney
 from fundraising.giving.forms import RefundForm
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
@@ -25,7 +26,7 @@ from fundraising.ledger import queries as ledger
 from fundraising.money import Money, MoneyError
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
-from fundraising.payments import differences, reconciliation
+from fundraising.payments import differences, facts, reconciliation
 from fundraising.payments import refunds as payment_refunds
 from fundraising.payments import reviews as review_desk
 from fundraising.payments import service as payments
@@ -65,6 +66,7 @@ def _reviews_page(refused: tuple[UUID, str] | None = None) -> str:
         campaigns=campaigns.list_all(),
         held=[(label, ledger.balance(account)) for account, label in HELD],
         refused=refused,
+        elsewhere=PaidInForeignMoney.message,
     )
 
 
@@ -130,6 +132,7 @@ def _refunds_page(refused: str = "") -> str:
         waiting=waiting,
         over=over,
         gifts=refunds.gifts_of([*waiting, *over]),
+        disputes=facts.disputes([r.attempt_id for r in [*waiting, *over] if r.is_external]),
         names=accounts.names_of({person for person in people if person}),
         refused=refused,
     )
@@ -156,7 +159,14 @@ def ask_refund(ref: str) -> ResponseReturnValue:
                 return redirect(url_for(".refund_list"), 303)
             except DomainError as refused:
                 form.amount.errors = [str(refused.message)]
-    page = render_template("giving/desk_refund.html", gift=gift, attempt=attempt, form=form)
+    page = render_template(
+        "giving/desk_refund.html",
+        gift=gift,
+        attempt=attempt,
+        form=form,
+        foreign=facts.foreign_payment(attempt.id) if attempt else None,
+        elsewhere=PaidInForeignMoney.message,
+    )
     return page, status
 
 

@@ -136,7 +136,8 @@ def _left(back: _Back) -> str:
         _keep(back, "refunded")
         _post(back.id, back.fact, HELD_IN[back.origin], EntryKind.REFUND)
     if refund.is_external:
-        _review(back, ReviewKind.EXTERNAL_REFUND)
+        is_dispute = back.fact.kind is FactKind.DISPUTED
+        _review(back, ReviewKind.DISPUTE if is_dispute else ReviewKind.EXTERNAL_REFUND)
     return outcome
 
 

@@ -22,7 +22,7 @@ from fundraising.funds.errors import FundOverspent
 from fundraising.funds.models import LotSource
 from fundraising.funds.service import NewLot
 from fundraising.giving import queries
-from fundraising.giving.errors import NotByThisRoad, RefundBlocked
+from fundraising.giving.errors import NotByThisRoad, PaidInForeignMoney, RefundBlocked
 from fundraising.giving.models import Gift
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger import chart
@@ -60,6 +60,7 @@ def request(gift: Gift, amount: Money, *, reason: str, actor_id: UUID) -> Refund
     Raises:
         RefundReasonMissing, RefundTooLarge, TooManyRefunds: as they say.
         NotByThisRoad: the gift did not come through a payment of ours.
+        PaidInForeignMoney: it was not paid in yuan.
         RefundBlocked: something forbids it at the moment; it is named.
         FundOverspent: the fund has spent the money and holds too little to take its place.
     """
@@ -69,6 +70,7 @@ def request(gift: Gift, amount: Money, *, reason: str, actor_id: UUID) -> Refund
     attempt = payment_of(gift)
     if attempt is None:
         raise NotByThisRoad
+    _require_yuan(attempt)
     _pass_gates(gift.id)
     lane = fund_queries.lane(gift.fund_id)
     if lane.unspent_fen - lane.reserved_fen < amount.minor:
@@ -102,6 +104,7 @@ def propose_for(review_id: UUID, *, reason: str, actor_id: UUID) -> Refund:
     Raises:
         RefundReasonMissing, RefundTooLarge, TooManyRefunds: as they say.
         NotByThisRoad: no payment of ours stands behind the review.
+        PaidInForeignMoney: it was not paid in yuan.
     """
     if not reason.strip():
         raise RefundReasonMissing
@@ -109,6 +112,7 @@ def propose_for(review_id: UUID, *, reason: str, actor_id: UUID) -> Refund:
     if review.attempt_id is None or review.kind not in (ReviewKind.DUPLICATE, ReviewKind.MISMATCH):
         raise NotByThisRoad
     attempt = refunds.lock_attempt(review.attempt_id)
+    _require_yuan(attempt)
     is_second = review.kind == ReviewKind.DUPLICATE
     return refunds.request(
         attempt.id,
@@ -200,6 +204,11 @@ def _gift_of(fact: ProviderFact) -> Gift:
     if fact.attempt_id is not None:
         return queries.by_id(payments.get(fact.attempt_id).order_id)
     return queries.by_number(fact.provider, fact.merchant_ref or "")
+
+
+def _require_yuan(attempt: Attempt) -> None:
+    if not attempt.refundable_fen and facts.foreign_payment(attempt.id):
+        raise PaidInForeignMoney
 
 
 def _pass_gates(gift_id: UUID) -> None:

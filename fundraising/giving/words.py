@@ -14,6 +14,7 @@ REVIEWS: dict[str, Any] = {
     ReviewKind.DUPLICATE: _l("An order was paid twice"),
     ReviewKind.PAID_AFTER_CLOSE: _l("Paid after the order had ended"),
     ReviewKind.EXTERNAL_REFUND: _l("Refunded at the provider, not by us"),
+    ReviewKind.DISPUTE: _l("The payer disputed a payment: its money was taken back"),
     ReviewKind.REFUND_EXCESS: _l("More went back than the payment holds"),
     ReviewKind.REFUND_UNCOVERED: _l("A refund that its fund can no longer give"),
     ReviewKind.REFUND_STUCK: _l("A refund that the payer's account does not take"),
@@ -28,7 +29,7 @@ STAGES: dict[str, Any] = {
     RefundStage.SUBMITTED: _l("On its way"),
     RefundStage.STUCK: _l("Stuck at the provider"),
     RefundStage.SUCCEEDED: _l("Refunded"),
-    RefundStage.FAILED: _l("Failed"),
+    RefundStage.FAILED: _l("With us: it failed or came back"),
     RefundStage.CANCELLED: _l("Given up"),
 }
 STAGE_BADGES = {
@@ -56,11 +57,13 @@ DIFFERENCES: dict[str, Any] = {
     DifferenceKind.BILL_BROKEN: _l("The bill cannot be trusted"),
     DifferenceKind.BILL_MISSING: _l("The bill is missing"),
     DifferenceKind.UNKNOWN_MOVEMENT: _l("A movement we cannot name"),
+    DifferenceKind.FOREIGN_MOVEMENT: _l("Moved on a balance that is not in yuan"),
 }
 DETAILS: dict[str, Any] = {
     "asked_fen": _l("Asked for"),
     "received_fen": _l("Received"),
     "received": _l("Received"),
+    "moved": _l("Moved"),
     "amount_fen": _l("Amount"),
     "trade_fen": _l("On the trade bill"),
     "flow_fen": _l("On the fund-flow bill"),
@@ -96,6 +99,9 @@ PRODUCTS: dict[str, Any] = {
     Product.WECHATPAY_NATIVE: _l("WeChat Pay, QR code"),
     Product.WECHATPAY_JSAPI: _l("WeChat Pay, inside WeChat"),
     Product.WECHATPAY_H5: _l("WeChat Pay, mobile browser"),
+    Product.ALIPAY_PAGE: _l("Alipay, website"),
+    Product.ALIPAY_WAP: _l("Alipay, mobile browser"),
+    Product.ALIPAY_QR: _l("Alipay, QR code"),
     Product.BANK_TRANSFER: _l("Bank transfer"),
     Product.STRIPE_CHECKOUT: _l("Card (Stripe)"),
     Product.STRIPE_KEEP: _l("Card (Stripe), kept for monthly gifts"),
@@ -106,7 +112,7 @@ ATTEMPTS: dict[str, Any] = {
     AttemptState.PENDING: _l("Waiting for payment"),
     AttemptState.PAID: _l("Paid"),
     AttemptState.CLOSED: _l("Closed unpaid"),
-    AttemptState.FAILED: _l("Failed"),
+    AttemptState.FAILED: _l("Payment failed"),
     AttemptState.REVIEW: _l("Being looked into"),
 }
 FACTS: dict[str, Any] = {

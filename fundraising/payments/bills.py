@@ -23,7 +23,8 @@ from fundraising.payments.reconciliation_models import Bill
 READ_AT_ONCE = 1024 * 1024
 ROWS_AT_ONCE = 2000
 COPY = (
-    "COPY payment_bill_line (bill_id, line, kind, ref, merchant_ref, payment_ref, minor, at, payer, is_final) "
+    "COPY payment_bill_line (bill_id, line, kind, ref, merchant_ref, payment_ref, minor, at, payer, is_final, "
+    "currency) "
     "FROM STDIN"
 )
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -87,7 +88,8 @@ def _copy(bill_id: UUID, rows: Iterator[BillRow]) -> int:
             line += 1
             waiting.append(
                 f"{bill_id}\t{line}\t{row.kind}\t{_safe(row.ref)}\t{_safe(row.merchant_ref)}\t"
-                f"{_safe(row.payment_ref)}\t{row.minor}\t{_safe(row.at)}\t{_safe(row.payer)}\t{row.is_final}\n"
+                f"{_safe(row.payment_ref)}\t{row.minor}\t{_safe(row.at)}\t{_safe(row.payer)}\t{row.is_final}\t"
+                f"{row.currency}\n"
             )
             if len(waiting) >= ROWS_AT_ONCE:
                 copy.write("".join(waiting))

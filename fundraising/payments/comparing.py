@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from fundraising import clock
 from fundraising.database import db
 from fundraising.ledger import chart
+from fundraising.money import Money, shown
 from fundraising.payments import bank_booking
 from fundraising.payments.differences import Found
 from fundraising.payments.models import BankLine
@@ -21,6 +22,9 @@ MOST = 200
 
 BILL = """(SELECT id FROM payment_bill
            WHERE (provider, account, day, kind) = (:provider, :account, :day, :bill))"""
+NOT_ON_A_FOREIGN_BALANCE = f"""(f.currency = 'CNY' OR NOT EXISTS (
+           SELECT FROM payment_bill_line o
+           WHERE o.bill_id = {BILL} AND o.kind = 'foreign' AND o.ref = f.fact_ref))"""
 
 
 def as_sets() -> None:
@@ -59,7 +63,7 @@ def all_differences(adapter: Provider, day: date) -> list[Found]:
         *_doubled(adapter, day),
     ]
     if BillKind.FUND_FLOW in adapter.bill_kinds:
-        found += [*_movements(adapter, day), *_payouts(adapter, day)]
+        found += [*_movements(adapter, day), *_foreign(adapter, day), *_payouts(adapter, day)]
     return found
 
 
@@ -147,7 +151,7 @@ def _ours_only(adapter: Provider, day: date) -> list[Found]:
     start, stop = bounds(day)
     rows = rows_of(
         f"""
-        SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor FROM payment_fact f
+        SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor, f.currency FROM payment_fact f
         WHERE f.provider = :provider AND f.account = :account AND f.kind = 'paid'
           AND f.occurred_at >= :start AND f.occurred_at < :stop
           AND NOT EXISTS (SELECT FROM payment_bill_line l
@@ -156,6 +160,7 @@ def _ours_only(adapter: Provider, day: date) -> list[Found]:
                           WHERE b.provider = :provider AND b.account = :account AND b.kind = :bill
                             AND b.day BETWEEN CAST(:day AS date) - 1 AND CAST(:day AS date) + 1
                             AND l.kind = 'paid' AND l.ref = f.fact_ref)
+          AND {NOT_ON_A_FOREIGN_BALANCE}
         ORDER BY f.id LIMIT :most
         """,
         adapter,
@@ -163,7 +168,7 @@ def _ours_only(adapter: Provider, day: date) -> list[Found]:
         start=start,
         stop=stop,
     )
-    return [found_as(DifferenceKind.OURS_ONLY, row, row.minor) for row in rows]
+    return [ours_as(DifferenceKind.OURS_ONLY, row) for row in rows]
 
 
 def _amounts(adapter: Provider, day: date) -> list[Found]:
@@ -228,6 +233,20 @@ def _movements(adapter: Provider, day: date) -> list[Found]:
     return found
 
 
+def _foreign(adapter: Provider, day: date) -> list[Found]:
+    """Return what moved on balances that are not in yuan: none of it counts here, a person follows it up."""
+    rows = rows_of(
+        f"""
+        SELECT l.ref, l.merchant_ref, l.minor, l.currency FROM payment_bill_line l
+        WHERE l.bill_id = {BILL} AND l.kind = 'foreign' ORDER BY l.line LIMIT :most
+        """,
+        adapter,
+        day,
+        bill=BillKind.FUND_FLOW,
+    )
+    return [ours_as(DifferenceKind.FOREIGN_MOVEMENT, row) for row in rows]
+
+
 def _payouts(adapter: Provider, day: date) -> list[Found]:
     return [
         found_as(DifferenceKind.PAYOUT_NOT_AT_BANK, row, row.minor)
@@ -287,6 +306,14 @@ def _bank_lines(minor: int, day: date) -> Sequence[Row[Any]]:
 def found_as(kind: DifferenceKind, row: Row[Any], amount_fen: int) -> Found:
     detail = {"ref": row.ref, "order": row.merchant_ref, "amount_fen": row.minor}
     return Found(kind, row.ref, amount_fen, detail)
+
+
+def ours_as(kind: DifferenceKind, row: Row[Any]) -> Found:
+    """Return a difference in whatever currency its row counts; only yuan are a sum of fen."""
+    if row.currency == Money.zero().currency:
+        return found_as(kind, row, row.minor)
+    moved = shown(row.minor, row.currency)
+    return Found(kind, row.ref, 0, {"ref": row.ref, "order": row.merchant_ref, "moved": moved})
 
 
 def rows_of(query: str, adapter: Provider, day: date, **more: Any) -> Sequence[Row[Any]]:

@@ -138,6 +138,16 @@ def paid_outcomes(attempt_ids: Sequence[UUID]) -> dict[UUID, str]:
     return {row.attempt_id: row.outcome for row in rows}
 
 
+def foreign_payment(attempt_id: UUID) -> tuple[str, Money] | None:
+    """Return the number and amount of an attempt's payment in another currency than ours; None without one."""
+    query = text(
+        "SELECT fact_ref, amount_fen, currency FROM payment_fact "
+        "WHERE attempt_id = :attempt AND kind = 'paid' AND currency <> 'CNY' LIMIT 1"
+    )
+    row = db.session.execute(query, {"attempt": attempt_id}).one_or_none()
+    return (row.fact_ref, Money(row.amount_fen, row.currency)) if row else None
+
+
 def outcome_of_leaving(attempt_id: UUID, fact_ref: str) -> str | None:
     """Return what became of the refund or dispute of that number; None when it is unknown."""
     query = text(
@@ -147,6 +157,14 @@ def outcome_of_leaving(attempt_id: UUID, fact_ref: str) -> str | None:
     asked = {"attempt": attempt_id, "kinds": [*LEAVING], "ref": fact_ref}
     outcome: str | None = db.session.execute(query, asked).scalar()
     return outcome
+
+
+def disputes(attempt_ids: Sequence[UUID]) -> set[str]:
+    """Return the numbers of the disputes of some attempts, so that nobody takes them for refunds."""
+    query = text(
+        "SELECT fact_ref FROM payment_fact WHERE attempt_id = ANY(:ids) AND kind = 'disputed'"
+    )
+    return set(db.session.execute(query, {"ids": list(attempt_ids)}).scalars())
 
 
 def gone_fen(attempt_id: UUID) -> int:

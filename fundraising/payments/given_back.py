@@ -6,7 +6,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from fundraising.payments.comparing import BILL, MOST, bounds, found_as, rows_of
+from fundraising.payments.comparing import (
+    BILL,
+    MOST,
+    NOT_ON_A_FOREIGN_BALANCE,
+    bounds,
+    found_as,
+    ours_as,
+    rows_of,
+)
 from fundraising.payments.differences import Found
 from fundraising.payments.providers.base import FactKind, Provider, RowKind
 from fundraising.payments.reconciliation_models import DifferenceKind
@@ -88,12 +96,13 @@ def _ours(adapter: Provider, day: date, way: _Way) -> list[Found]:
     start, stop = bounds(day)
     rows = rows_of(
         f"""
-        SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor FROM payment_fact f
+        SELECT f.fact_ref AS ref, f.merchant_ref, f.amount_fen AS minor, f.currency FROM payment_fact f
         WHERE f.provider = :provider AND f.account = :account AND f.kind = :fact
           AND f.occurred_at >= :start AND f.occurred_at < :stop
           AND NOT EXISTS (SELECT FROM payment_bill_line l JOIN payment_bill b ON b.id = l.bill_id
                           WHERE b.provider = :provider AND b.account = :account AND b.kind = :bill
                             AND l.kind = '{way.row}' AND l.ref = f.fact_ref)
+          AND {NOT_ON_A_FOREIGN_BALANCE}
         ORDER BY f.id LIMIT :most
         """,
         adapter,
@@ -102,7 +111,7 @@ def _ours(adapter: Provider, day: date, way: _Way) -> list[Found]:
         stop=stop,
         fact=way.fact,
     )
-    return [found_as(way.only_ours, row, row.minor) for row in rows]
+    return [ours_as(way.only_ours, row) for row in rows]
 
 
 def _amounts(adapter: Provider, day: date, way: _Way) -> list[Found]:

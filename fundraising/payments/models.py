@@ -42,6 +42,7 @@ class ReviewKind(StrEnum):
     DUPLICATE = "duplicate_payment"
     PAID_AFTER_CLOSE = "paid_after_close"
     EXTERNAL_REFUND = "external_refund"
+    DISPUTE = "dispute"
     REFUND_EXCESS = "refund_excess"
     REFUND_UNCOVERED = "refund_uncovered"
     REFUND_STUCK = "refund_stuck"

@@ -29,7 +29,10 @@ class Bill(Base):
 
 
 class BillLine(Base):
-    """One line of a bill. ``minor`` is never negative; its ``kind`` says which way the money went."""
+    """One line of a bill. ``minor`` is never negative; its ``kind`` says which way the money went.
+
+    A foreign line alone has a ``currency`` and a sign: it is shown, and counts nowhere.
+    """
 
     __tablename__ = "payment_bill_line"
     __table_args__ = (
@@ -46,6 +49,7 @@ class BillLine(Base):
     at: Mapped[datetime]
     payer: Mapped[str]
     is_final: Mapped[bool]
+    currency: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Reconciliation(Base):
@@ -82,6 +86,7 @@ class DifferenceKind(StrEnum):
     BILL_BROKEN = "bill_broken"
     BILL_MISSING = "bill_missing"
     UNKNOWN_MOVEMENT = "unknown_movement"
+    FOREIGN_MOVEMENT = "foreign_movement"
 
 
 class Difference(Base):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from enum import StrEnum
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from fundraising.accounts.models import User
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
-from fundraising.giving import settlement
+from fundraising.giving import settlement, words
 from fundraising.giving.models import Gift
 from fundraising.ledger import chart
 from fundraising.ledger import queries as ledger
@@ -18,8 +19,8 @@ from fundraising.ledger.models import EntryKind
 from fundraising.money import Money
 from fundraising.outbox.models import Work
 from fundraising.payments.differences import Found, keep_differences
-from fundraising.payments.models import Refund, Review
-from fundraising.payments.providers.base import FactSource
+from fundraising.payments.models import AttemptState, Refund, RefundStage, Review, ReviewKind
+from fundraising.payments.providers.base import FactKind, FactSource, Product
 from fundraising.payments.reconciliation_models import Difference, DifferenceKind, Reconciliation
 from fundraising.reports import words as report_words
 from tests import wechat
@@ -232,3 +233,17 @@ def test_pages_without_anything_are_kind(staff_client: Open) -> None:
 
 def test_every_kind_of_entry_has_its_word() -> None:
     assert [kind for kind in EntryKind if kind not in report_words.KINDS] == []
+
+
+def test_every_state_of_money_has_a_word() -> None:
+    tables: dict[type[StrEnum], dict[str, Any]] = {
+        ReviewKind: words.REVIEWS,
+        RefundStage: words.STAGES,
+        DifferenceKind: words.DIFFERENCES,
+        Product: words.PRODUCTS,
+        AttemptState: words.ATTEMPTS,
+        FactKind: words.FACTS,
+        FactSource: words.SOURCES,
+    }
+    for names, table in tables.items():
+        assert {str(name) for name in names} <= {str(name) for name in table}

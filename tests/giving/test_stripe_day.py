@@ -10,13 +10,15 @@ from flask import Flask
 from sqlalchemy import select
 
 from fundraising import clock
+from fundraising.accounts.models import User
 from fundraising.database import db
-from fundraising.giving import reconciling, settlement
+from fundraising.giving import reconciling, refunds, settlement
+from fundraising.giving.errors import PaidInForeignMoney
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
-from fundraising.payments import statements
+from fundraising.payments import reviews, statements
 from fundraising.payments.providers.base import Fact, FactSource, Product
 from fundraising.payments.providers.stripe import objects
 from fundraising.payments.providers.stripe.objects import Told
@@ -194,3 +196,38 @@ def test_case_90_a_line_of_the_bank_one_fen_off_and_a_payout_by_hand_stay_open(
 
     assert kinds() == ["payout_not_at_bank", "unknown_movement"]
     assert ledger.balance(chart.BANK) == Money(0)
+
+
+def test_a_balance_in_dollars_is_listed_and_the_day_in_yuan_goes_on(
+    side: Side, start: Start, make_staff: Callable[..., User]
+) -> None:
+    yuan, dollars = (start(10_000, product=Product.STRIPE_CHECKOUT) for _ in range(2))
+    side.paid(yuan.order_no, 10_000)
+    side.adapter.open_order(side.order(dollars.order_no, 10_000))
+    account = side.simulator.account
+    account.pay(account.find(dollars.order_no), "giver@example.org", 1_500, "usd")
+    for _, raw in side.notices_of(dollars.order_no):
+        settlement.apply_facts(side.adapter.parse(raw))
+        db.session.commit()
+    (review,) = reviews.open_reviews()
+    with pytest.raises(PaidInForeignMoney):
+        refunds.propose_for(review.id, reason="back", actor_id=make_staff("finance").id)
+    account.refund({"payment_intent": account.find(dollars.order_no)["payment_intent"]})
+    (_, raw) = side.notices_of(dollars.order_no)[-1]
+    settlement.apply_facts(side.adapter.parse(raw))
+    db.session.commit()
+
+    outcomes = [run(side) for _ in range(2)]
+
+    assert [(o.state, o.differences) for o in outcomes] == [("differences", 3)] * 2
+    assert kinds() == ["foreign_movement"] * 3
+    moved = sorted(db.session.execute(select(Difference.detail["moved"].astext)).scalars())
+    assert moved == ["-0.51 USD", "-15.00 USD", "15.00 USD"]
+    assert outcomes[1].sums["bill_paid_fen"] == outcomes[1].sums["our_paid_fen"] == 10_000
+    assert (state_of(yuan), state_of(dollars)) == (GiftState.PAID, GiftState.REVIEW)
+    assert (
+        ledger.balance(chart.SUSPENSE, "USD")
+        == ledger.balance(chart.clearing("stripe"), "USD")
+        == Money(0, "USD")
+    )
+    assert checks.run_here() == []

@@ -226,7 +226,8 @@ class BillStatus(StrEnum):
 class RowKind(StrEnum):
     """What a line of a bill is about.
 
-    ``DISPUTE`` is money taken from us, ``RETURNED`` what came back after a refund or a dispute.
+    ``DISPUTE`` is money taken from us, ``RETURNED`` what came back after a refund or a dispute. ``FOREIGN``
+    is a movement of a balance that is not in yuan: it counts in no sum of ours.
     """
 
     PAID = "paid"
@@ -237,13 +238,15 @@ class RowKind(StrEnum):
     FEE_BACK = "fee_back"
     PAYOUT = "payout"
     OTHER = "other"
+    FOREIGN = "foreign"
 
 
 class BillRow(NamedTuple):
     """A line of a bill; a plain tuple, because there may be a million of them.
 
     ``minor`` is never negative. ``at`` is the instant as PostgreSQL reads it, with its offset. ``is_final``
-    is false where the line only says that something began (a refund that was accepted).
+    is false where the line only says that something began (a refund that was accepted). Only a ``FOREIGN``
+    row has a ``currency``, in whose smallest unit ``minor`` counts then, with a minus for money that left.
     """
 
     kind: RowKind
@@ -254,6 +257,7 @@ class BillRow(NamedTuple):
     at: str
     payer: str = ""
     is_final: bool = True
+    currency: str = ""
 
 
 @dataclass(frozen=True)

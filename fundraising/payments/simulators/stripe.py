@@ -281,7 +281,8 @@ def _control(app: Flask, simulator: Simulator) -> None:
     def ctl_pay() -> ResponseReturnValue:
         asked = request.get_json()
         email = asked.get("email") or "giver@example.org"
-        return {"paid": account.pay(session_of(asked), email, asked.get("total"))}
+        currency = asked.get("currency") or "cny"
+        return {"paid": account.pay(session_of(asked), email, asked.get("total"), currency)}
 
     @app.post("/_ctl/expire")
     def ctl_expire() -> ResponseReturnValue:

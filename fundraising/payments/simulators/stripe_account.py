@@ -148,15 +148,20 @@ class Account:
         """Return the newest session of one of our numbers."""
         return next(iter(self.journal.all("session", number)), None)
 
-    def pay(self, session: Found, email: str, total: int | None = None) -> bool:
-        """Let somebody pay by card; returns whether money moved. A wrong ``total`` is for tests of mismatch."""
+    def pay(
+        self, session: Found, email: str, total: int | None = None, currency: str = "cny"
+    ) -> bool:
+        """Let somebody pay by card; returns whether money moved.
+
+        A wrong ``total``, or another currency, is for tests of what was not asked for.
+        """
         with self.journal.lock:
             session = self.fresh(self.journal.get(session["id"]))
             if session["status"] != "open":
                 return False
             number, amount = session["client_reference_id"] or "", total or session["amount_total"]
-            intent = self._new("pi", "payment_intent", amount_received=amount, currency="cny")
-            charge = self._new("ch", "charge", amount=amount, currency="cny", status="succeeded")
+            intent = self._new("pi", "payment_intent", amount_received=amount, currency=currency)
+            charge = self._new("ch", "charge", amount=amount, currency=currency, status="succeeded")
             meta = session["intent_metadata"]
             charge |= {
                 "payment_intent": intent["id"],
@@ -168,10 +173,12 @@ class Account:
             session |= {
                 "status": "complete", "payment_status": "paid", "payment_intent": intent["id"],
                 "customer_details": {"email": email}, "amount_total": amount, "url": None,
+                "currency": currency,
             }  # fmt: skip
             policy = self.courier.policy
             fee = (amount * policy.fee_per_10000 + 5000) // 10000 + policy.fee_fixed
-            charge["balance_transaction"] = self._move("charge", amount, fee, charge["id"])["id"]
+            moved = self._move("charge", amount, fee, charge["id"], currency)
+            charge["balance_transaction"] = moved["id"]
             for kind, found in (("intent", intent), ("charge", charge), ("session", session)):
                 self._keep(kind, found, number)
         self._tell(number, "checkout.session.completed", session)
@@ -253,14 +260,16 @@ class Account:
                 raise Refused("charge_already_refunded", stored=True)
             if not 0 < amount <= left:
                 raise Refused("amount_too_large", stored=True)
+            currency = intent["currency"]
             refund = self._new(
-                "re", "refund", amount=amount, currency="cny", status=policy.refund_state
+                "re", "refund", amount=amount, currency=currency, status=policy.refund_state
             )
             refund |= {
                 "payment_intent": intent["id"], "charge": intent["latest_charge"],
                 "metadata": asked.get("metadata", {}), "failure_balance_transaction": None,
             }  # fmt: skip
-            refund["balance_transaction"] = self._move("refund", -amount, 0, refund["id"])["id"]
+            moved = self._move("refund", -amount, 0, refund["id"], currency)
+            refund["balance_transaction"] = moved["id"]
             self._keep("refund", refund, number)
         self._tell(number, "refund.created", refund)
         return refund
@@ -307,15 +316,19 @@ class Account:
 
     # ------------------------------------------------------------------ balance
 
-    def _move(self, kind: str, amount: int, fee: int, source: str) -> Found:
+    def _move(self, kind: str, amount: int, fee: int, source: str, currency: str = "cny") -> Found:
         move = self._new("txn", "balance_transaction", type=kind, amount=amount, fee=fee)
-        move |= {"net": amount - fee, "currency": "cny", "source": source, "payout": None}
+        move |= {"net": amount - fee, "currency": currency, "source": source, "payout": None}
         return self._keep("move", move, source)
 
     def payout(self, amount: int | None = None) -> Found:
         """Pay out everything that waits, or an amount by hand, which belongs to no movements."""
         with self.journal.lock:
-            waiting = [m for m in self.journal.all("move") if m["payout"] is None]
+            waiting = [
+                m
+                for m in self.journal.all("move")
+                if m["payout"] is None and m["currency"] == "cny"
+            ]
             total = amount or sum(m["net"] for m in waiting)
             payout = self._new("po", "payout", amount=total, currency="cny", status="paid")
             payout |= {

@@ -25,7 +25,7 @@ from fundraising.payments.providers.stripe import objects
 from fundraising.payments.providers.stripe.wire import Wire, members
 
 MOVEMENTS = "/v1/balance_transactions"
-CURRENCY = "cny"
+CURRENCY, CODE_LENGTH = "cny", 3
 PAGE = 100
 PAID_TYPES, REFUND_TYPES = ("charge", "payment"), ("refund", "payment_refund")
 FAILED_TYPES = ("refund_failure", "payment_failure_refund")
@@ -169,10 +169,10 @@ def read(file: Path, kind: BillKind) -> Iterator[BillRow]:
             if "rows" in line:
                 end = line
                 continue
-            if line["amount"] - line["fee"] != line["net"] or line["currency"] != CURRENCY:
-                raise BillBroken(f"{line['id']}: amount, fee and net differ, or another currency")
+            if line["amount"] - line["fee"] != line["net"]:
+                raise BillBroken(f"{line['id']}: amount, fee and net differ")
             rows, net = rows + 1, net + line["net"]
-            yield from make(line)
+            yield from make(line) if line["currency"] == CURRENCY else _foreign(line)
     if end != {"rows": rows, "net": net}:
         raise BillBroken("the totals differ from the lines")
 
@@ -211,6 +211,22 @@ def _flows(line: Mapping[str, Any]) -> Iterator[BillRow]:
         yield _row(line, RowKind.OTHER, line["of"], abs(line["amount"]))
     if line["fee"]:
         yield _fee(line, line["fee"])
+
+
+def _foreign(line: Mapping[str, Any]) -> Iterator[BillRow]:
+    """Return a movement of a balance that is not in yuan, and its fee, under the numbers yuan would have.
+
+    An account may hold several balances; none but the one in yuan is counted here.
+    """
+    currency = str(line["currency"]).upper()
+    if not (len(currency) == CODE_LENGTH and currency.isascii() and currency.isalpha()):
+        raise BillBroken(f"{line['id']}: a currency")
+    refs = [row.ref for row in _trades(line)] or [line["of"]]
+    at = datetime.fromtimestamp(line["created"], UTC).isoformat()
+    number, payment = line.get(objects.NUMBER, ""), line["payment"] or ""
+    for ref, minor in ((refs[0], line["amount"]), (line["id"], -line["fee"])):
+        if minor:
+            yield BillRow(RowKind.FOREIGN, ref, number, payment, minor, at, currency=currency)
 
 
 def _fee(line: Mapping[str, Any], minor: int) -> BillRow:
