@@ -130,7 +130,7 @@ def _posting(say: Tongue, row: Row[Any]) -> list[Cell]:
         say.pick(row.reason),
         _number(row.reversed_period, row.reversed_no),
         row.key,
-        row.actor,
+        row.person or say.system,
         _mark(is_demo=row.is_demo),
     ]
 
@@ -148,7 +148,7 @@ def _voucher(say: Tongue, row: Row[Any]) -> list[Cell]:
         say.pick(row.reason),
         _number(row.reversed_period, row.reversed_no),
         row.key,
-        row.actor,
+        row.person or say.system,
         _mark(is_demo=row.is_demo),
     ]
 

@@ -13,27 +13,34 @@ DEMO = """
              (SELECT bool_or(is_demo) FROM campaign), false)
 """
 """Whether an entry is demonstration data; what belongs to no fund is, as soon as one campaign is."""
+PERSON = """
+    coalesce(nullif(u.name, ''), u.email, CASE WHEN e.actor LIKE 'staff:%' THEN e.actor END)
+"""
+"""Who booked an entry, nobody where the system did."""
+BOOKED_BY = "LEFT JOIN account_user u ON e.actor = 'staff:' || u.id"
 POSTINGS = f"""
     SELECT e.booked_on, e.period, e.voucher_no, e.kind, p.line, p.account, a.name AS account_name,
            p.amount_minor, p.currency, f.name AS fund_name, e.occurred_at, e.recorded_at, e.reason,
-           r.period AS reversed_period, r.voucher_no AS reversed_no, e.key, e.actor, {DEMO} AS is_demo
+           r.period AS reversed_period, r.voucher_no AS reversed_no, e.key, {PERSON} AS person, {DEMO} AS is_demo
     FROM ledger_entry e
     JOIN ledger_posting p ON p.entry_id = e.id
     JOIN ledger_account a ON a.code = p.account
     LEFT JOIN ledger_entry r ON r.id = e.reverses_id
     LEFT JOIN fund f ON f.id = coalesce(p.fund_id, e.fund_id)
+    {BOOKED_BY}
     WHERE e.period >= :since AND e.period <= :until
     ORDER BY e.period, e.voucher_no, p.line
 """
 VOUCHERS = f"""
     SELECT e.booked_on, e.period, e.voucher_no, e.kind, e.posting_count, s.currency, s.amount_minor,
            f.name AS fund_name, e.occurred_at, e.reason, r.period AS reversed_period,
-           r.voucher_no AS reversed_no, e.key, e.actor, {DEMO} AS is_demo
+           r.voucher_no AS reversed_no, e.key, {PERSON} AS person, {DEMO} AS is_demo
     FROM ledger_entry e
     CROSS JOIN LATERAL (SELECT currency, sum(amount_minor)::bigint AS amount_minor FROM ledger_posting
                         WHERE entry_id = e.id AND amount_minor > 0 GROUP BY currency) AS s
     LEFT JOIN ledger_entry r ON r.id = e.reverses_id
     LEFT JOIN fund f ON f.id = e.fund_id
+    {BOOKED_BY}
     WHERE e.period >= :since AND e.period <= :until
     ORDER BY e.period, e.voucher_no, s.currency
 """

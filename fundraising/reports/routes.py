@@ -135,6 +135,7 @@ def voucher(entry_id: UUID) -> ResponseReturnValue:
         funds={fund.id: fund for fund in funds.list_funds()},
         reverses=books.entry(entry.reverses_id) if entry.reverses_id else None,
         reversed_by=books.find_reversal(entry.id),
+        booked_by=words.booked_by(entry.actor),
     )
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
+from fundraising.accounts import service as accounts
 from fundraising.i18n import language, pick
 from fundraising.i18n import lazy_gettext as _l
 from fundraising.ledger.models import AccountType, EntryKind
@@ -61,6 +63,7 @@ GIFT_STATES: dict[str, Any] = {
     "review": _l("To be looked into"),
 }
 DEMO_MARK = "演示"
+SYSTEM = _l("the system")
 
 
 def kind(value: str) -> str:
@@ -83,12 +86,21 @@ class Tongue:
     kinds: Mapping[str, str]
     channels: Mapping[str, str]
     states: Mapping[str, str]
+    system: str
     yes: str
     no: str
 
     def pick(self, value: Mapping[str, str] | None) -> str:
         """Return content people wrote in this language, else in Chinese."""
         return (value or {}).get(self.language) or (value or {}).get("zh", "")
+
+
+def booked_by(actor: str) -> str:
+    """Return who booked an entry: a colleague as colleagues see them, else the system."""
+    kind, _, person = actor.partition(":")
+    if kind != "staff":
+        return str(SYSTEM)
+    return accounts.names_of({UUID(person)}).get(UUID(person), actor)
 
 
 def with_platforms(words: Tongue) -> Tongue:
@@ -104,6 +116,7 @@ def tongue() -> Tongue:
         {name: str(label) for name, label in KINDS.items()},
         {name: str(label) for name, label in {**CHANNELS, **GIVEN}.items()},
         {name: str(label) for name, label in GIFT_STATES.items()},
+        str(SYSTEM),
         str(_l("yes")),
         str(_l("no")),
     )

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from fundraising import clock
+from fundraising.accounts.models import User
 from fundraising.database import db, transaction
 from fundraising.giving.models import Gift
 from fundraising.ledger import chart
@@ -133,16 +134,22 @@ def test_vouchers_are_listed_by_account_and_in_pages(staff_client: Staff, make: 
     assert browser.get("/staff/ledger?before=nonsense").status_code == 422
 
 
-def test_a_reversal_and_its_voucher_name_each_other(staff_client: Staff, make: Make) -> None:
+def test_a_reversal_and_its_voucher_name_each_other_and_who_booked_it(
+    staff_client: Staff, make: Make, make_staff: Callable[..., User]
+) -> None:
     make.money(make.fund().id, 1314)
     (entry,) = books.entries(limit=1)
-    reversal = books.entry(ledger.reverse(entry.id, {"zh": "录入错误"}, "tester"))
+    person = make_staff("finance", name="赵财务")
+    reversal = books.entry(ledger.reverse(entry.id, {"zh": "录入错误"}, f"staff:{person.id}"))
     browser = staff_client("finance")
 
     assert reversal.voucher in browser.get(f"/staff/ledger/{entry.id}").text
     page = browser.get(f"/staff/ledger/{reversal.id}").text
     assert entry.voucher in page
     assert "录入错误" in page
+    assert "赵财务" in page
+    rows = table(browser, "/staff/exports/vouchers.csv")
+    assert [row["经手"] for row in rows] == ["系统", "赵财务"]
 
 
 def test_the_ledger_file_holds_every_line_and_balances(staff_client: Staff, make: Make) -> None:
