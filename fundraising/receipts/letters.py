@@ -14,6 +14,8 @@ from fundraising.receipts import papers, queries
 from fundraising.receipts.models import Receipt
 
 ATTACHMENT = "receipt"
+REFUND = "refund"
+"""Why a receipt was made void when money of its gift went back."""
 
 
 def send(receipt: Receipt, gift: Gift, attempt: str = "first") -> bool:
@@ -25,7 +27,7 @@ def send(receipt: Receipt, gift: Gift, attempt: str = "first") -> bool:
     if not email:
         return False
     with force_locale(gift.locale):
-        subject = gettext("Thank you: receipt confirmation %(number)s", number=receipt.label)
+        subject = _subject(receipt)
         body = _body(receipt, gift)
     mail.send(
         f"receipt:{receipt.id}:{attempt}",
@@ -36,6 +38,14 @@ def send(receipt: Receipt, gift: Gift, attempt: str = "first") -> bool:
         attachment=(ATTACHMENT, receipt.id),
     )
     return True
+
+
+def _subject(receipt: Receipt) -> str:
+    if receipt.replaces_id:
+        return str(
+            gettext("Your receipt confirmation was replaced: now %(number)s", number=receipt.label)
+        )
+    return str(gettext("Thank you: receipt confirmation %(number)s", number=receipt.label))
 
 
 def _body(receipt: Receipt, gift: Gift) -> str:
@@ -51,7 +61,14 @@ def _body(receipt: Receipt, gift: Gift) -> str:
         "old": receipt.snapshot.get("replaces", ""),
     }
     said: str
-    if receipt.replaces_id:
+    if receipt.replaces_id and queries.get(receipt.replaces_id).void_reason != REFUND:
+        said = gettext(
+            "Your receipt confirmation %(old)s is void; the attached one, over %(amount)s, takes its place.\n\n"
+            "See where your gift goes, to the fen:\n%(trace)s\n\n"
+            "Anyone can verify the receipt at:\n%(verify)s\n\n%(organisation)s",
+            **values,
+        )
+    elif receipt.replaces_id:
         said = gettext(
             "Money of your gift was paid back. Your receipt confirmation %(old)s is void; the attached one, "
             "over %(amount)s, takes its place.\n\n"

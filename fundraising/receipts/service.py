@@ -24,7 +24,6 @@ from fundraising.receipts.fiscal import service as fiscal
 from fundraising.receipts.models import Receipt, ReceiptLine, ReceiptState
 from fundraising.receipts.queries import Waiting
 
-REFUND = "refund"
 MOST_REASON = 80
 
 
@@ -167,7 +166,7 @@ def follow(gift_id: UUID) -> Receipt | None:
     said = {line.gift_id: line.amount_fen for line in queries.lines_of(receipt.id)}
     if said[gift_id] == gifts.by_id(gift_id).kept_fen:
         return None
-    return reissue(gift_id, REFUND)
+    return reissue(gift_id, letters.REFUND)
 
 
 # ---------------------------------------------------------------------- inside

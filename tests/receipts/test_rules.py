@@ -1,6 +1,7 @@
 """Receipts by rule, frozen at issue, void and replaced openly, for their donor alone."""
 
 import io
+import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from fundraising.mail.service import _open
 from fundraising.outbox.kinds import Kind
 from fundraising.outbox.models import Work
 from fundraising.outbox.service import Claimed
-from fundraising.receipts import papers, queries, service
+from fundraising.receipts import letters, papers, queries, service
 from fundraising.receipts.errors import AlreadyVoid, NotPaidYet
 from fundraising.receipts.models import Receipt, ReceiptLine
 from fundraising.receipts.template import LAYOUTS
@@ -304,7 +305,9 @@ def test_a_refund_voids_the_receipt_openly_and_a_new_one_says_what_is_left(
     assert old.label in words(papers.pdf(new))
     assert papers.pdf(old) == kept
     letter = session.execute(select(Letter).order_by(Letter.id.desc()).limit(1)).scalar_one()
-    assert old.label in _open(letter.sealed or b"")
+    told = json.loads(_open(letter.sealed or b""))
+    assert old.label in told["body"]
+    assert told["subject"] == f"您的收款确认已更换，新编号 {new.label}"
 
 
 def test_a_whole_refund_leaves_no_receipt(
@@ -355,14 +358,22 @@ def test_a_month_is_replaced_whole_without_what_went_back(
     assert service.plan_periods() == 0
 
 
-def test_a_receipt_voided_by_hand_is_replaced_by_the_next_one(paid_gift: MakeGift) -> None:
-    gift = paid_gift()
+def test_a_receipt_voided_by_hand_is_replaced_by_the_next_one(
+    paid_gift: MakeGift, session: Session
+) -> None:
+    gift = paid_gift(email="wang@example.org")
     old = service.issue(gift.id)
     service.void(gift.id, "金额写错")
     with pytest.raises(AlreadyVoid):
         service.void(gift.id, "again")
 
-    assert service.issue(gift.id).replaces_id == old.id
+    new = service.issue(gift.id)
+
+    assert new.replaces_id == old.id
+    assert letters.send(new, gift)
+    told = json.loads(_open(session.execute(select(Letter.sealed)).scalar_one() or b""))["body"]
+    assert f"您的收款确认 {old.label} 已作废" in told
+    assert "款项退回" not in told
 
 
 def test_numbers_are_one_row_of_a_year(paid_gift: MakeGift, session: Session) -> None:
