@@ -21,7 +21,10 @@ CAMPAIGN = {
         "state": {"enum": ["upcoming", "open", "ended", "completed"]},
         "goal_fen": FEN,
         "raised_fen": FEN,
-        "gifts_count": {"type": "integer", "description": "gifts (人次), not people"},
+        "gifts_count": {
+            "type": "integer",
+            "description": "gifts received (人次), not people; one that went back whole is not counted",
+        },
         "people_count": {"type": ["integer", "null"]},
         "fees_fen": FEN,
         "spent_fen": FEN,

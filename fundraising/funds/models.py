@@ -72,7 +72,8 @@ class Fund(Base):
 class Lane(Base):
     """The head of a fund's lane; locked once for each set of lots or draws. All in fen.
 
-    Fen ``[0, end)`` have come in; those below ``cursor`` are drawn or were refunded.
+    Fen ``[0, end)`` have come in; those below ``cursor`` are drawn or were refunded. ``gifts_count``
+    numbers the gifts that ever came in, ``gifts_gone`` are those of them that went back whole.
     """
 
     __tablename__ = "fund_lane"
@@ -81,6 +82,7 @@ class Lane(Base):
         CheckConstraint(
             "reserved_fen >= 0 AND drawn_fen >= 0 AND refunded_fen >= 0", name="not_negative"
         ),
+        CheckConstraint("0 <= gifts_gone AND gifts_gone <= gifts_count", name="gone_within"),
         CheckConstraint(
             "drawn_fen + refunded_fen + reserved_fen <= end_fen", name="never_overspent"
         ),
@@ -95,6 +97,7 @@ class Lane(Base):
     reserved_fen: Mapped[int] = mapped_column(BigInteger, default=0)
     lots_count: Mapped[int] = mapped_column(BigInteger, default=0)
     gifts_count: Mapped[int] = mapped_column(BigInteger, default=0)
+    gifts_gone: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
     @property
     def unspent_fen(self) -> int:

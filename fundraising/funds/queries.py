@@ -29,7 +29,10 @@ INCOME = frozenset({chart.INCOME_RESTRICTED, chart.INCOME_UNRESTRICTED})
 
 @dataclass(frozen=True)
 class FundTotals:
-    """What a fund's page shows; all in fen. Raised is what came in less what went back."""
+    """What a fund's page shows; all in fen. Raised is what came in less what went back.
+
+    Gifts are those received, without the ones that went back whole.
+    """
 
     raised_fen: int
     gifts_count: int
@@ -101,8 +104,8 @@ def totals_of(fund_ids: Sequence[UUID]) -> dict[UUID, FundTotals]:
     rows = db.session.execute(
         text(
             f"""
-            SELECT l.fund_id, l.end_fen, l.drawn_fen, l.refunded_fen, l.reserved_fen, l.gifts_count,
-                   t.account, t.kind, t.amount
+            SELECT l.fund_id, l.end_fen, l.drawn_fen, l.refunded_fen, l.reserved_fen,
+                   l.gifts_count - l.gifts_gone AS gifts_count, t.account, t.kind, t.amount
             FROM fund_lane l
             LEFT JOIN (SELECT fund_id, account, kind, sum(amount_minor)::bigint AS amount
                        FROM ({ledger.BOTH}) AS b WHERE fund_id = ANY(:ids)

@@ -198,6 +198,13 @@ def refund_lot(source_id: UUID, amount: Money) -> int:
     return sum(fen for _, _, fen in taken_over)
 
 
+def count_gone(fund_id: UUID, gifts: int) -> None:
+    """Count gifts that went back whole, so that they are no gifts received any more; less than none come again."""
+    lane = _lock(fund_id)
+    lane.gifts_gone += gifts
+    db.session.flush()
+
+
 # ---------------------------------------------------------------------- inside
 
 

@@ -36,6 +36,16 @@ checks.register(
     """,
 )
 checks.register(
+    "gifts that went back whole are not counted as received",
+    """
+    SELECT format('fund %s: %s counted as gone, %s are', l.fund_id, l.gifts_gone, g.gone) AS what
+    FROM fund_lane l
+    CROSS JOIN LATERAL (SELECT count(*) AS gone FROM giving_gift
+                        WHERE fund_id = l.fund_id AND state = 'refunded') AS g
+    WHERE l.gifts_gone <> g.gone
+    """,
+)
+checks.register(
     "every placed bank line is one gift of its amount",
     """
     SELECT format('placing %s: line %s, gift %s', p.id, b.amount_fen, g.amount_fen) AS what

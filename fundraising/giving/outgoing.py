@@ -166,7 +166,7 @@ def take_off(fact_id: UUID, fact: Fact, given: Given) -> str:
     else:
         _post(fact_id, fact, chart.TO_BE_COVERED, EntryKind.REFUND)
         _open_review(ReviewKind.REFUND_UNCOVERED, fact_id, fact, given.attempt_id)
-    _change_gift(given.gift_id, fact.amount.minor)
+    _change_gift(given.gift_id, given.fund_id, fact.amount.minor)
     matching.void(given.gift_id, fact_id)
     outbox.add(Kind.FOLLOW_REFUND, f"receipt-refund:{fact_id}", {"gift_id": str(given.gift_id)})
     return outcome
@@ -221,7 +221,7 @@ def _return_to_gift(back: _Back) -> None:
     entry_id = _post(back.id, back.fact, income, EntryKind.MONEY_RETURNED, fund_id)
     lot = NewLot(LotSource.RETURNED, back.id, back.fact.amount, entry_id)
     funds.add_lots(fund_id, [lot])
-    _change_gift(back.order.gift_id, -back.fact.amount.minor)
+    _change_gift(back.order.gift_id, fund_id, -back.fact.amount.minor)
 
 
 VERBS: dict[FactKind, Callable[[_Back], str]] = {
@@ -255,21 +255,25 @@ def _post(
     return ledger.post(NewEntry(f"fact:{fact_id}", kind, fact.occurred_at, lines, fund_id=fund_id))
 
 
-def _change_gift(gift_id: UUID, back_fen: int) -> None:
-    db.session.execute(
+def _change_gift(gift_id: UUID, fund_id: UUID, back_fen: int) -> None:
+    """Say what of a gift went back; one that went back whole is no gift received any more."""
+    crossed = db.session.execute(
         text(
             """
             UPDATE giving_gift g
             SET refunded_fen = t.back,
                 state = CASE WHEN t.back = 0 THEN 'paid' WHEN t.back < g.amount_fen THEN 'partly_refunded'
                              ELSE 'refunded' END
-            FROM (SELECT greatest(0, least(amount_fen, refunded_fen + :fen)) AS back FROM giving_gift
+            FROM (SELECT state, greatest(0, least(amount_fen, refunded_fen + :fen)) AS back FROM giving_gift
                   WHERE id = :id) AS t
             WHERE g.id = :id
+            RETURNING (g.state = 'refunded')::int - (t.state = 'refunded')::int
             """
         ),
         {"id": gift_id, "fen": back_fen},
-    )
+    ).scalar_one()
+    if crossed:
+        funds.count_gone(fund_id, crossed)
 
 
 def _review(back: _Back, kind: ReviewKind) -> None:

@@ -62,6 +62,7 @@ def bounce(line_id: UUID, actor_id: UUID) -> None:
     ledger.reverse(_entry_of(line.id), reason, f"staff:{actor_id}")
     funds.refund_lot(line.id, Money(line.amount_fen))
     gift.state, gift.refunded_fen = GiftState.REFUNDED, gift.amount_fen
+    funds.count_gone(gift.fund_id, 1)
     line.bounced_by, line.bounced_at = actor_id, clock.now()
     db.session.flush()
     matching.void(gift.id, line.id)
