@@ -21,23 +21,22 @@ from fundraising.payments import facts
 from fundraising.payments import service as payments
 
 bp = Blueprint("gift_desk", __name__, url_prefix="/staff")
-AT_ONCE = 200
+AT_ONCE, PAGE = 200, 50
 
 
 @bp.get("/orders")
 @staff_may("gift.view")
 def orders() -> ResponseReturnValue:
-    """Find an order by any of its numbers; without one, show the latest."""
+    """Find an order by any of its numbers; without one, show the latest, or those before one of them."""
     asked = request.args.get("q", "").strip()
     if asked:
         found = _find(asked)
         if found is not None:
             return redirect(url_for(".order", ref=found.ref), 303)
         flash(_("There is no order with this number."), "error")
-    latest = select(Gift).order_by(Gift.id.desc()).limit(50)
-    return render_template(
-        "giving/desk_orders.html", gifts=list(db.session.execute(latest).scalars()), q=asked
-    )
+    gifts = queries.latest(before=request.args.get("before", type=UUID), limit=PAGE + 1)
+    older = url_for(".orders", before=gifts[PAGE - 1].id) if len(gifts) > PAGE else ""
+    return render_template("giving/desk_orders.html", gifts=gifts[:PAGE], q=asked, older=older)
 
 
 @bp.get("/orders/<ref>")

@@ -48,6 +48,7 @@ def trace(token: str) -> ResponseReturnValue:
         trace=traced,
         places=places,
         again=again,
+        disputed_fen=min(returns.disputed_fen(gift.id), traced.refunded_fen) if traced else 0,
         panels=panels.panels(gift),
         has_person=bool(person.name or person.email),
         form=DisplayForm(display=gift.display),

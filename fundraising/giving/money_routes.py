@@ -55,8 +55,8 @@ def reviews() -> ResponseReturnValue:
     return _reviews_page()
 
 
-def _reviews_page(refused: tuple[UUID, str] | None = None) -> str:
-    """Return the queue; at a review that was refused, why, and what was typed."""
+def _reviews_page(at: UUID | None = None, refused: str = "") -> str:
+    """Return the queue; at one of its reviews what was typed, and why it was refused."""
     found = review_desk.open_reviews()
     return render_template(
         "giving/desk_reviews.html",
@@ -65,6 +65,7 @@ def _reviews_page(refused: tuple[UUID, str] | None = None) -> str:
         gifts=refunds.gifts_of_attempts({r.attempt_id for r in found if r.attempt_id}),
         campaigns=campaigns.list_all(),
         held=[(label, ledger.balance(account)) for account, label in HELD],
+        at=at,
         refused=refused,
         elsewhere=PaidInForeignMoney.message,
     )
@@ -73,15 +74,18 @@ def _reviews_page(refused: tuple[UUID, str] | None = None) -> str:
 @bp.post("/reviews/<uuid:review_id>")
 @staff_may("finance.post")
 def decide_review(review_id: UUID) -> ResponseReturnValue:
-    """Take a review, do what it asks for, or close it with a note."""
+    """Take a review, do what it asks for, or close it with a note; taking it keeps what was typed."""
+    what, note = request.form.get("do", "close"), request.form.get("note", "")
     try:
         with transaction():
-            done = _decide(review_id, request.form.get("do", "close"), request.form.get("note", ""))
+            done = _decide(review_id, what, note)
     except NotFound:
         raise
     except DomainError as refused:
-        return _reviews_page((review_id, str(refused.message))), int(refused.status)
+        return _reviews_page(review_id, str(refused.message)), int(refused.status)
     flash(done, "ok")
+    if what == "take" and note.strip():
+        return _reviews_page(review_id)
     return redirect(url_for(".reviews"), 303)
 
 
@@ -252,8 +256,8 @@ def one_day(provider: str, day: str) -> ResponseReturnValue:
     return _day_page(found)
 
 
-def _day_page(day: Reconciliation, refused: tuple[UUID, str] | None = None) -> str:
-    """Return a day; at a difference that was refused, why, and what was typed."""
+def _day_page(day: Reconciliation, at: UUID | None = None, refused: str = "") -> str:
+    """Return a day; at one of its differences what was typed, and why it was refused."""
     listed = differences.of_day(day.id)
     people = {p for d in listed for p in (d.owner_id, d.explained_by, d.closed_by) if p}
     return render_template(
@@ -261,6 +265,7 @@ def _day_page(day: Reconciliation, refused: tuple[UUID, str] | None = None) -> s
         day=day,
         differences=listed,
         names=accounts.names_of(people),
+        at=at,
         refused=refused,
     )
 
@@ -268,21 +273,28 @@ def _day_page(day: Reconciliation, refused: tuple[UUID, str] | None = None) -> s
 @bp.post("/differences/<uuid:difference_id>")
 @staff_may("finance.post")
 def decide_difference(difference_id: UUID) -> ResponseReturnValue:
-    """Own a difference, say what it is, or close what somebody else explained."""
+    """Own a difference, say what it is, or close what somebody else explained.
+
+    Who takes it has not said anything yet: what was typed stays in its box.
+    """
     day = reconciliation.get(differences.get(difference_id).reconciliation_id)
     what, actor_id = request.form.get("do", ""), current_user.id
+    said = request.form.get("explanation", "")
     try:
         with transaction():
             match what:
                 case "take":
                     differences.take(difference_id, actor_id)
                 case "explain":
-                    said = request.form.get("explanation", "")
                     differences.explain(difference_id, said, actor_id)
                 case "close":
                     differences.close(difference_id, actor_id)
     except DomainError as refused:
-        return _day_page(day, (difference_id, str(refused.message))), int(refused.status)
+        return _day_page(day, difference_id, str(refused.message)), int(refused.status)
+    if what == "take":
+        flash(_("It is yours now."), "ok")
+        if said.strip():
+            return _day_page(day, difference_id)
     return redirect(url_for(".one_day", provider=day.provider, day=day.day), 303)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select, text, tuple_
 
 from fundraising.database import db
 from fundraising.giving.errors import GiftNotFound
-from fundraising.giving.models import Gift, MessageState
+from fundraising.giving.models import Gift, GiftState, MessageState
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ def by_order_no(order_no: str) -> Gift:
     return _one(select(Gift).where(Gift.order_no == order_no))
 
 
+def by_order_nos(order_nos: Sequence[str]) -> list[Gift]:
+    """Return the gifts of order numbers, the one begun last first; unknown numbers are left out."""
+    query = select(Gift).where(Gift.order_no.in_(order_nos)).order_by(Gift.id.desc()).limit(50)
+    return list(db.session.execute(query.execution_options(populate_existing=True)).scalars())
+
+
 def by_ref(ref: str) -> Gift:
     """Return the gift of a public reference. Raises GiftNotFound."""
     return _one(select(Gift).where(Gift.ref == ref))
@@ -61,6 +67,14 @@ def lock(gift_id: UUID) -> Gift:
 def by_number(channel: str, number: str) -> Gift:
     """Return the gift with a number of its channel. Raises GiftNotFound."""
     return _one(select(Gift).where(Gift.channel == channel, Gift.external_ref == number))
+
+
+def latest(*, before: UUID | None = None, limit: int = 50) -> list[Gift]:
+    """Return gifts in whatever state, the one begun last first; ``before`` is the last id seen."""
+    query = select(Gift).order_by(Gift.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Gift.id < before)
+    return list(db.session.execute(query).scalars())
 
 
 def _one(query: Select[Gift]) -> Gift:
@@ -98,10 +112,11 @@ def daily(campaign_id: UUID, limit: int = 400) -> list[Day]:
 def recent_public(
     campaign_id: UUID, limit: int = 20, before: tuple[datetime, UUID] | None = None
 ) -> list[PublicGift]:
-    """Return paid gifts, the latest first; ``before`` is the time and id of the last one seen."""
+    """Return gifts received, the latest first; ``before`` is the time and id of the last one seen."""
     query = (
         select(Gift)
         .where(Gift.campaign_id == campaign_id, Gift.paid_at.is_not(None))
+        .where(Gift.state != GiftState.REFUNDED)
         .order_by(Gift.paid_at.desc(), Gift.id.desc())
         .limit(min(limit, 100))
         .execution_options(populate_existing=True)

@@ -1,4 +1,4 @@
-"""Money of a gift that was paid back and came to us again: when, how much, and what it paid since."""
+"""Money of a gift that left and came to us again: when, how much, what it paid since; and what a dispute took."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ class Returned:
     at: datetime
     amount_fen: int
     trace: Trace
+    is_dispute_won: bool
 
 
 def of_gift(gift_id: UUID) -> list[Returned]:
@@ -25,7 +26,9 @@ def of_gift(gift_id: UUID) -> list[Returned]:
     rows = db.session.execute(
         text(
             """
-            SELECT f.id, f.occurred_at, f.amount_fen
+            SELECT f.id, f.occurred_at, f.amount_fen,
+                   EXISTS (SELECT FROM payment_fact d WHERE d.attempt_id = a.id AND d.kind = 'disputed'
+                           AND d.fact_ref = f.fact_ref) AS is_dispute
             FROM payment_attempt a
             JOIN payment_fact f ON f.attempt_id = a.id AND f.kind = 'returned'
             JOIN fund_lot l ON l.source_id = f.id AND l.source = 'returned'
@@ -35,4 +38,21 @@ def of_gift(gift_id: UUID) -> list[Returned]:
         {"gift": gift_id},
     ).all()
     found = [(row, funds.trace(row.id)) for row in rows]
-    return [Returned(row.occurred_at, row.amount_fen, trace) for row, trace in found if trace]
+    return [
+        Returned(row.occurred_at, row.amount_fen, trace, row.is_dispute)
+        for row, trace in found
+        if trace
+    ]
+
+
+def disputed_fen(gift_id: UUID) -> int:
+    """Return how much of a gift its payer's bank took in disputes, whether it came again or not."""
+    query = text(
+        """
+        SELECT coalesce(sum(f.amount_fen), 0)::bigint
+        FROM payment_attempt a
+        JOIN payment_fact f ON f.attempt_id = a.id AND f.kind = 'disputed' AND f.outcome = 'refunded'
+        WHERE a.order_id = :gift
+        """
+    )
+    return int(db.session.execute(query, {"gift": gift_id}).scalar_one())

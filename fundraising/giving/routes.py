@@ -1,6 +1,7 @@
 """Giving: the form, the payment page, the result, thanks."""
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from flask import (
@@ -21,7 +22,7 @@ from fundraising.access import public
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.errors import CampaignNotOpen
 from fundraising.campaigns.models import Campaign
-from fundraising.database import db, transaction
+from fundraising.database import transaction
 from fundraising.errors import DomainError
 from fundraising.extensions import limiter
 from fundraising.floods.errors import PuzzleWanted
@@ -46,6 +47,7 @@ from fundraising.payments.providers.base import (
 )
 
 bp = Blueprint("giving", __name__)
+JUST_NOW = timedelta(minutes=30)
 
 
 @bp.route("/c/<slug>/donate", methods=["GET", "POST"])
@@ -127,13 +129,14 @@ def _prefill(form: DonateForm, campaign: Campaign) -> None:
 
 
 def _form_page(form: DonateForm, campaign: Campaign, status: int = 200) -> ResponseReturnValue:
-    unpaid = _unpaid(campaign) if request.method == "GET" else None
+    unpaid, given = _orders_here(campaign) if request.method == "GET" else (None, None)
     page = render_template(
         "giving/donate.html",
         form=form,
         campaign=campaign,
         demo=campaign.is_demo,
         unpaid=unpaid,
+        given=given,
         ways=ways.offered(browsers.agent()),
         may_charge=ways.kept(Product.STRIPE_CHECKOUT) is Product.STRIPE_KEEP,
     )
@@ -294,15 +297,18 @@ def openid_return() -> ResponseReturnValue:
     return redirect(back, 303)
 
 
-def _unpaid(campaign: Campaign) -> Gift | None:
-    """Return an order of this browser that still waits to be paid, for a second tab."""
-    for order_no in reversed(session.get("orders", [])):
-        try:
-            gift = queries.by_order_no(order_no)
-        except DomainError:
-            continue
-        is_waiting = gift.state in ("created", "pending") and gift.campaign_id == campaign.id
-        if is_waiting and gift.expires_at and gift.expires_at > clock.now():
-            return gift
-    db.session.rollback()
-    return None
+def _orders_here(campaign: Campaign) -> tuple[Gift | None, Gift | None]:
+    """Return this browser's order that waits to be paid, for a second tab, and the one just paid, for Back."""
+    found = [
+        gift
+        for gift in queries.by_order_nos(session.get("orders", []))
+        if gift.campaign_id == campaign.id
+    ]
+    now = clock.now()
+    unpaid = [
+        g
+        for g in found
+        if g.state in ("created", "pending") and g.expires_at and g.expires_at > now
+    ]
+    given = [g for g in found if g.paid_at and g.state == "paid" and g.paid_at > now - JUST_NOW]
+    return (unpaid[0] if unpaid else None), (given[0] if given else None)

@@ -113,3 +113,18 @@ def test_orders_of_every_road_are_listed_by_its_name(
 
     assert name in browser.get("/staff/orders").text.split("<tbody>")[1]
     assert name in browser.get(f"/staff/orders/{gift.ref}").text
+
+
+def test_older_orders_are_a_page_away(staff_client: Staff, start: Start, session: Session) -> None:
+    gifts = [start() for _ in range(52)]
+    session.commit()
+    browser = staff_client("finance")
+
+    first = browser.get("/staff/orders").text
+    older = browser.get(f"/staff/orders?before={gifts[2].id}").text
+
+    assert f"before={gifts[2].id}" in first
+    assert [gift.ref in first for gift in gifts[:3]] == [False, False, True]
+    assert [gift.ref in older for gift in gifts[:3]] == [True, True, False]
+    assert "更早" not in older
+    assert "更早" in first

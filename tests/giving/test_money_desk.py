@@ -210,6 +210,27 @@ def test_an_explanation_that_is_refused_is_asked_for_at_its_difference(staff_cli
     assert "账上有、账单无" in empty.text
 
 
+def test_taking_a_difference_or_a_review_keeps_what_was_typed(
+    start: Start, staff_client: Open
+) -> None:
+    a_day()
+    gift = start()
+    settlement.apply_facts([paid(gift, amount=Money(900))])
+    browser = staff_client("finance")
+    forms = [
+        (f"/staff/differences/{one(Difference).id}", "explanation"),
+        (f"/staff/reviews/{one(Review).id}", "note"),
+    ]
+
+    for address, name in forms:
+        taken = browser.post(address, data={"do": "take", name: "已致电银行"})
+        assert taken.status_code == 200
+        assert "已致电银行</textarea>" in taken.text
+        assert 'role="alert"' not in taken.text
+        assert browser.post(address, data={"do": "take", name: " "}).status_code == 303
+    assert one(Difference).explained_by is None
+
+
 def test_a_day_is_run_by_a_worker_and_never_today(staff_client: Open) -> None:
     browser = staff_client("finance")
     asked = {"channel": "wechatpay", "day": "2026-11-10"}

@@ -242,6 +242,9 @@ def test_after_payment_back_says_so(
 
     assert client.get(where).headers["Location"].endswith("/result")
     assert "/thanks/" in client.get(where + "/result").headers["Location"]
+    form_again = client.get(f"/c/{campaign.slug}/donate").text
+    assert "您的 ¥100 捐赠已收到" in form_again
+    assert "/thanks/" in form_again
 
 
 def test_a_stranger_who_sees_the_order_number_does_not_get_the_gift(

@@ -558,7 +558,9 @@ def test_money_that_came_back_stands_on_the_pages_of_its_gift(
     assert (one.amount_fen, one.trace.unspent_fen) == (400, 400)
     mine = client.get(f"/t/{gift.token}").text
     assert "退回后又到账的款项" in mine
-    assert "4.00" in mine
+    assert "因支付争议由发卡行扣回" in mine
+    assert "支付争议于" in mine
+    assert "已退还给您" not in mine
     desk = staff_client("finance").get(f"/staff/orders/{gift.ref}").text
     assert "退回后又到账的款项" in desk
     assert "已回到我会账户" in desk
