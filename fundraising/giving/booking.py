@@ -27,6 +27,7 @@ from fundraising.giving.matching.models import Road
 from fundraising.giving.matching.service import SettledGift
 from fundraising.giving.models import Display, Gift, GiftState, MessageState, ReceiptRule
 from fundraising.giving.people import PersonData
+from fundraising.giving.turns import Turn, at_once
 from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
@@ -66,23 +67,27 @@ def book_set(
     kind: EntryKind,
     account: str,
     actor: str = "system",
+    turn: Turn = at_once,
 ) -> list[WholeGift]:
     """Book gifts whose money stands in ``account``; return those that were new.
 
-    A number that is known to its channel is left out, also when it arrived at the same moment.
+    A number that is known to its channel is left out, also when it arrived at the same moment. ``turn``
+    returns when what is booked before may be looked for and followed.
     """
     if not gifts:
         return []
     fresh = _insert(campaign, gifts)
-    held = matching.hold([campaign.id])
     kept = [gift for gift in gifts if gift.id in fresh]
+    people.keep_many([(gift.id, PersonData(name=gift.name, email=gift.email)) for gift in kept])
+    entries = _entries(campaign, kept, kind, account, actor)
+    turn()
+    held = matching.hold([campaign.id])
     fund_kind = fund_queries.get(campaign.fund_id).kind
-    posted = ledger.post_many(_entries(campaign, kept, kind, account, actor))
+    posted = ledger.post_many(entries)
     funds.add_lots(
         campaign.fund_id,
         [NewLot(LotSource.GIFT, gift.id, gift.amount, posted.ids[gift.key]) for gift in kept],
     )
-    people.keep_many([(gift.id, PersonData(name=gift.name, email=gift.email)) for gift in kept])
     _add_days(campaign.id, kept)
     matching.match(held, [_settled(campaign, fund_kind, gift) for gift in kept])
     return kept

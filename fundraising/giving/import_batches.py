@@ -8,6 +8,7 @@ left out. The same file again, read in the same way, is the same batch.
 import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -22,12 +23,13 @@ from fundraising.database import db, transaction
 from fundraising.errors import DomainError
 from fundraising.files import service as files
 from fundraising.files.errors import FileNotFound
-from fundraising.giving import booking, imports, people, platform_refunds
+from fundraising.giving import booking, imports, people, platform_refunds, turns
 from fundraising.giving.booking import WholeGift
 from fundraising.giving.errors import ImportNotFound, ImportRefused, NotReady, TextRefused
 from fundraising.giving.import_models import GiftImport, ImportState
 from fundraising.giving.imports import Plan, PlannedRefund, RefundState, Source
 from fundraising.giving.models import Display
+from fundraising.giving.turns import Turn
 from fundraising.ledger import chart
 from fundraising.ledger.models import EntryKind
 from fundraising.outbox import service as outbox
@@ -202,11 +204,14 @@ def book(import_id: UUID, budget: timedelta | None = None, source: Source | None
         if planned.error_count:
             _keep_figures(batch, planned)
             return True
-    for start in range(0, len(planned.new), SET_SIZE):
-        if start and deadline and monotonic() > deadline:
-            return False
-        with transaction():
-            _book_set(import_id, planned.new[start : start + SET_SIZE])
+    new = planned.new
+    is_all = turns.in_order(
+        [new[start : start + SET_SIZE] for start in range(0, len(new), SET_SIZE)],
+        partial(_book_set, import_id),
+        lambda: deadline is None or monotonic() <= deadline,
+    )
+    if not is_all:
+        return False
     told = [refund.row for refund in planned.refunds if refund.state is RefundState.OPEN]
     for start in range(0, len(told), REFUNDS_AT_ONCE):
         if deadline and monotonic() > deadline:
@@ -309,24 +314,25 @@ def _listed(refunds: Sequence[PlannedRefund]) -> list[list[Any]]:
     ]
 
 
-def _book_set(import_id: UUID, rows: Sequence[GiftRow]) -> None:
-    """Book one set under the batch's lock, and move the batch's own count with it."""
-    batch = get(import_id, lock=True)
-    campaign = campaigns.get_by_id(batch.campaign_id)
+def _book_set(import_id: UUID, rows: Sequence[GiftRow], turn: Turn) -> None:
+    """Book one set, and at its end move the batch's own count with it."""
     by_number = {row.number: row for row in rows}
-    booked = booking.book_set(
-        campaign,
-        [_gift(batch.platform, row) for row in rows],
-        kind=EntryKind.GIFT_IMPORTED,
-        account=chart.clearing(batch.platform),
-    )
-    kept = [(gift, by_number[gift.number]) for gift in booked]
-    _write_lines(import_id, kept)
-    batch.new_count += len(kept)
-    batch.amount_fen += sum(row.amount.minor for _, row in kept)
-    batch.fee_fen += sum(row.fee.minor for _, row in kept)
-    batch.progressed_at = clock.now()
-    db.session.flush()
+    with transaction():
+        batch = get(import_id)
+        booked = booking.book_set(
+            campaigns.get_by_id(batch.campaign_id),
+            [_gift(batch.platform, row) for row in rows],
+            kind=EntryKind.GIFT_IMPORTED,
+            account=chart.clearing(batch.platform),
+            turn=turn,
+        )
+        kept = [(gift, by_number[gift.number]) for gift in booked]
+        _write_lines(import_id, kept)
+        batch = get(import_id, lock=True)
+        batch.new_count += len(kept)
+        batch.amount_fen += sum(row.amount.minor for _, row in kept)
+        batch.fee_fen += sum(row.fee.minor for _, row in kept)
+        batch.progressed_at = clock.now()
 
 
 def _write_lines(import_id: UUID, kept: Sequence[tuple[WholeGift, GiftRow]]) -> None:
