@@ -141,6 +141,23 @@ class Settings(BaseSettings):
     wechatpay_verify_keys_dir: Path | None = Field(
         default=None, description="PEM files whose stem is a certificate serial or PUB_KEY_ID_…."
     )
+    wechatpay_monthly: bool = Field(
+        default=False,
+        description="Offer donors inside WeChat 委托代扣 for their monthly gifts; only with a template of WeChat Pay.",
+    )
+    wechatpay_monthly_h5: bool = Field(
+        default=False,
+        description="Offer it in other browsers of phones too: a permission of its own at WeChat Pay.",
+    )
+    wechatpay_apiv2_key: str = Field(
+        default="",
+        description="32 characters, for 委托代扣 alone; several separated by commas while changing.",
+    )
+    wechatpay_plan_id: str = Field(default="", description="Number of the 委托代扣 template.")
+    wechatpay_plan_notice: bool = Field(
+        default=True,
+        description="The template asks for 预扣费通知; false: it waits 24 hours after each request.",
+    )
     wechatpay_simulator_url: str = Field(
         default="",
         description="Development: address of the simulator's cashier, linked from the pay page.",
@@ -258,7 +275,7 @@ class Settings(BaseSettings):
     def _production_faults(self) -> list[tuple[bool, str]]:
         loopback = [u for u in self.payment_hosts if not _is_public_https(u)]
         spares = [key for key in self.secret_key_fallbacks.split(",") if key]
-        wechatpay = self.wechatpay_apiv3_key + self.wechatpay_mchid
+        wechatpay = self.wechatpay_apiv3_key + self.wechatpay_apiv2_key + self.wechatpay_mchid
         alipay = self.alipay_app_id + self.alipay_seller_id
         stripe = self.stripe_account_id + self.stripe_secret_key + self.stripe_webhook_secrets
         return [

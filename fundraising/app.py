@@ -68,7 +68,9 @@ def create_app(settings: Settings) -> Flask:
     app = Flask("fundraising", template_folder="../templates", static_folder="../static")
     app.config.update(_flask_config(settings))
     app.extensions["settings"] = settings
-    app.extensions["providers"] = registry.build(settings)
+    providers = registry.build(settings)
+    app.extensions["providers"] = providers
+    app.extensions["agreements"] = registry.agreements(settings, providers)
     app.extensions["fiscal"] = fiscal.build(settings)
     if settings.proxy_hops:
         hops = settings.proxy_hops

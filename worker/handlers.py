@@ -12,7 +12,7 @@ from fundraising.campaigns import service as campaigns
 from fundraising.database import db, transaction
 from fundraising.floods import service as floods
 from fundraising.giving import day_totals, import_batches, reconciling, settlement
-from fundraising.giving.mandates import charging
+from fundraising.giving.mandates import charging, contracts
 from fundraising.giving.mandates import schedule as mandates
 from fundraising.ledger import checks
 from fundraising.ledger import service as ledger
@@ -46,6 +46,8 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
     Kind.ADVANCE_FISCAL: fiscal.advance,
     Kind.RECONCILE: _reconcile_day,
     Kind.SIGN_MANDATE: charging.sign,
+    Kind.LOOK_AT_CONTRACT: contracts.look,
+    Kind.TELL_MONTH: contracts.tell,
     Kind.CHARGE_MONTH: charging.charge,
     Kind.END_CONTRACT: charging.end_contract,
     Kind.SEND_MAIL: mail.deliver,

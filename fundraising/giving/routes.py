@@ -30,6 +30,7 @@ from fundraising.giving import browsers, checkouts, entrance, instructions, peop
 from fundraising.giving.entrance import Along
 from fundraising.giving.errors import IdempotencyConflict
 from fundraising.giving.forms import DonateForm
+from fundraising.giving.mandates import contracts
 from fundraising.giving.mandates import queries as mandate_queries
 from fundraising.giving.mandates import service as mandates
 from fundraising.giving.mandates import words as monthly_words
@@ -138,6 +139,7 @@ def _form_page(form: DonateForm, campaign: Campaign, status: int = 200) -> Respo
         unpaid=unpaid,
         given=given,
         ways=ways.offered(browsers.agent()),
+        may_agree=contracts.may_offer(browsers.agent()) is not None,
         may_charge=ways.kept(Product.STRIPE_CHECKOUT) is Product.STRIPE_KEEP,
     )
     return browsers.not_kept(page, status)
@@ -273,6 +275,7 @@ def thanks(token: str) -> ResponseReturnValue:
         demo=campaign.is_demo,
         link=f"{current_app.extensions['settings'].public_url}/t/{gift.token}",
         monthly=_monthly(gift),
+        may_agree=contracts.may_offer(browsers.agent()) is not None,
         has_email=bool(people.read(gift.id).email),
     )
     return browsers.secret(page)

@@ -39,7 +39,7 @@ from fundraising.payments.facts import FactKey, Kept
 from fundraising.payments.inbox import ClaimedNotice
 from fundraising.payments.models import ReviewKind
 from fundraising.payments.providers.base import Fact, FactKind, Unparsable
-from fundraising.payments.service import provider
+from fundraising.payments.service import reader
 from fundraising.references import uuid7
 
 AT_ONCE = 400
@@ -132,7 +132,7 @@ def _apply_notices(notices: Sequence[ClaimedNotice]) -> None:
     copies: list[tuple[ClaimedNotice, list[Fact]]] = []
     for notice in notices:
         try:
-            told = provider(notice.provider).parse(notice.raw or b"")
+            told = reader(notice.provider).parse(notice.raw or b"")
             if inbox.is_copy(notice):
                 copies.append((notice, told))
             else:

@@ -13,6 +13,8 @@ from fundraising.payments.errors import ProductOff
 from fundraising.payments.providers.base import Product
 
 TRANSFER_TIME = timedelta(days=30)
+CONTRACT_TIME = timedelta(hours=26)
+"""A charge by agreement may be under way for a day (WeChat Pay documentation 4011986748)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def offered(agent: str) -> list[Way]:
 
     WeChat's own browser does not open Alipay's pages, nor is it sent to pages outside the country.
     """
-    hidden = {"alipay", "stripe"} if _is_in_wechat(agent) else set()
+    hidden = {"alipay", "stripe"} if is_in_wechat(agent) else set()
     providers = payments.providers().keys()
     usable = providers - hidden or providers
     return [way for way in WAYS if way.provider in usable]
@@ -57,7 +59,7 @@ def chosen(asked: str | None, agent: str) -> Product:
         raise ProductOff
     wanted = asked if asked in names else names[0]
     if wanted == "alipay":
-        return Product.ALIPAY_WAP if _is_phone(agent) else Product.ALIPAY_PAGE
+        return Product.ALIPAY_WAP if is_phone(agent) else Product.ALIPAY_PAGE
     if wanted == "wechatpay":
         return _wechat_product(agent)
     return Product.STRIPE_CHECKOUT if wanted == "stripe" else Product.BANK_TRANSFER
@@ -80,19 +82,23 @@ def order_time(product: Product) -> timedelta:
     """Return how long an order of that product waits to be paid."""
     if product.is_transfer:
         return TRANSFER_TIME
+    if product is Product.WECHATPAY_CONTRACT:
+        return CONTRACT_TIME
     settings: Settings = current_app.extensions["settings"]
     return timedelta(minutes=settings.order_minutes)
 
 
 def _wechat_product(agent: str) -> Product:
-    if _is_in_wechat(agent):
+    if is_in_wechat(agent):
         return Product.WECHATPAY_JSAPI
-    return Product.WECHATPAY_H5 if _is_phone(agent) else Product.WECHATPAY_NATIVE
+    return Product.WECHATPAY_H5 if is_phone(agent) else Product.WECHATPAY_NATIVE
 
 
-def _is_in_wechat(agent: str) -> bool:
+def is_in_wechat(agent: str) -> bool:
+    """Whether a browser is WeChat's own."""
     return "micromessenger" in agent.lower()
 
 
-def _is_phone(agent: str) -> bool:
+def is_phone(agent: str) -> bool:
+    """Whether a browser is a telephone's."""
     return any(word in agent.lower() for word in ("mobile", "android", "iphone"))

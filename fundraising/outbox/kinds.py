@@ -21,6 +21,8 @@ class Kind(StrEnum):
     ADVANCE_FISCAL = "fiscal.advance"
     RECONCILE = "payments.reconcile"
     SIGN_MANDATE = "mandates.sign"
+    LOOK_AT_CONTRACT = "mandates.look"
+    TELL_MONTH = "mandates.tell"
     CHARGE_MONTH = "mandates.charge"
     END_CONTRACT = "mandates.end_contract"
     SEND_MAIL = "mail.send"
@@ -34,6 +36,8 @@ QUEUE_OF = {
     Kind.ADVANCE_FISCAL: Queue.RECEIPTS,
     Kind.RECONCILE: Queue.MAINTENANCE,
     Kind.SIGN_MANDATE: Queue.MONEY,
+    Kind.LOOK_AT_CONTRACT: Queue.MONEY,
+    Kind.TELL_MONTH: Queue.MAINTENANCE,
     Kind.CHARGE_MONTH: Queue.MONEY,
     Kind.END_CONTRACT: Queue.MAINTENANCE,
     Kind.SEND_MAIL: Queue.MAIL,

@@ -24,9 +24,10 @@ def submit(attempt: Attempt, contract: Contract, description: str) -> list[Fact]
     An empty list means unknown or undecided: the attempt stays as it is and is asked about like any other,
     never charged under another number. No transaction may be open.
     """
-    adapter = service.charging_provider(attempt.provider)
+    adapter = service.charges(attempt)
     amount = Money(attempt.amount_fen, attempt.currency)
-    request = ChargeRequest(attempt.merchant_ref, contract, amount, description)
+    notify_url = service.notify_url(attempt.provider, "contract")
+    request = ChargeRequest(attempt.merchant_ref, contract, amount, description, notify_url)
     try:
         told = adapter.charge(request)
     except ProviderUnavailable as unknown:

@@ -107,6 +107,8 @@ class NoticeDoor:
         envelope = _authentic(adapter, environ, raw, clock.now())
         if envelope is None:
             return False
+        if envelope.contract:
+            return False
         try:
             self.store.put(envelope)
         except (psycopg.Error, SQLAlchemyError) as away:

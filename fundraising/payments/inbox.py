@@ -11,7 +11,7 @@ from sqlalchemy import select, text, update
 from fundraising import clock
 from fundraising.database import db
 from fundraising.outbox import service as outbox
-from fundraising.outbox.kinds import Queue
+from fundraising.outbox.kinds import Kind, Queue
 from fundraising.payments.models import InboxNotice
 from fundraising.payments.providers.base import Envelope
 
@@ -87,6 +87,13 @@ def put(envelope: Envelope) -> None:
         db.session.execute(PUT, as_copy(kept))
     if BELL.is_due():
         outbox.ring(Queue.MONEY)
+
+
+def wonder(envelope: Envelope) -> None:
+    """Let the provider be asked about the agreement that a notice speaks of: the answer counts, not the notice."""
+    payload = {"code": envelope.contract}
+    key = f"contract-notice:{envelope.provider}:{envelope.dedup_key}"
+    outbox.add(Kind.LOOK_AT_CONTRACT, key, payload)
 
 
 def values(envelope: Envelope) -> dict[str, object]:

@@ -20,7 +20,6 @@ from fundraising.payments.providers.base import (
     CloseResult,
     Fact,
     OrderState,
-    Provider,
     ProviderUnavailable,
 )
 
@@ -64,7 +63,7 @@ def _poll(attempt_id: UUID, apply: Callable[[Sequence[Fact]], object]) -> bool:
         return False
     attempt, was = begun
     try:
-        told = _ask(service.provider(attempt.provider), attempt)
+        told = _ask(service.asked_about(attempt), attempt)
         with transaction():
             if told:
                 apply(told)
@@ -107,7 +106,7 @@ def _put_off(attempt: Attempt, was: datetime) -> None:
     )
 
 
-def _ask(adapter: Provider, attempt: Attempt) -> list[Fact]:
+def _ask(adapter: service.Asked, attempt: Attempt) -> list[Fact]:
     result = adapter.query(attempt.merchant_ref)
     if result.facts:
         return result.facts

@@ -13,6 +13,7 @@ from fundraising.audit import service as audit
 from fundraising.database import one_statement, transaction
 from fundraising.extensions import csrf, limiter
 from fundraising.payments import inbox
+from fundraising.payments.providers.agreements import AgreementProvider
 from fundraising.payments.providers.base import (
     Envelope,
     Provider,
@@ -21,9 +22,10 @@ from fundraising.payments.providers.base import (
     Undecryptable,
     Unparsable,
 )
-from fundraising.payments.service import provider
+from fundraising.payments.service import agreement_provider, provider
 
 bp = Blueprint("payments", __name__)
+Taker = Provider | AgreementProvider
 log = structlog.get_logger(__name__)
 
 
@@ -49,8 +51,20 @@ def webhook() -> ResponseReturnValue:
     return _take("stripe")
 
 
+@bp.post("/payments/wechatpay/contract", strict_slashes=False)
+@csrf.exempt
+@limiter.exempt
+@public
+def contract() -> ResponseReturnValue:
+    """Take a notice of an agreement or its charge (委托代扣, in XML), with the same answers."""
+    return _take_by(agreement_provider("wechatpay"))
+
+
 def _take(name: str) -> ResponseReturnValue:
-    adapter = provider(name)
+    return _take_by(provider(name))
+
+
+def _take_by(adapter: Taker) -> ResponseReturnValue:
     request.max_content_length = adapter.largest_notice
     try:
         raw = request.get_data(cache=False, parse_form_data=False)
@@ -65,7 +79,7 @@ def _take(name: str) -> ResponseReturnValue:
     except Stale:
         return _stale(adapter)
     except Rejected as forged:
-        log.warning("notice_rejected", provider=name, reason=str(forged))
+        log.warning("notice_rejected", provider=adapter.name, reason=str(forged))
         return _reply(adapter, 401)
     except Undecryptable:
         return _not_opened(adapter)
@@ -74,30 +88,35 @@ def _take(name: str) -> ResponseReturnValue:
     return _keep(adapter, envelope)
 
 
-def _keep(adapter: Provider, envelope: Envelope) -> ResponseReturnValue:
+def _keep(adapter: Taker, envelope: Envelope) -> ResponseReturnValue:
     try:
-        with one_statement():
-            inbox.put(envelope)
+        if envelope.contract:
+            with transaction():
+                inbox.put(envelope)
+                inbox.wonder(envelope)
+        else:
+            with one_statement():
+                inbox.put(envelope)
     except (DBAPIError, PoolTimeout) as away:
         log.error("notice_not_kept", provider=envelope.provider, error=type(away).__name__)
         return _reply(adapter, 503)
     return _reply(adapter, 204)
 
 
-def _stale(adapter: Provider) -> ResponseReturnValue:
+def _stale(adapter: Taker) -> ResponseReturnValue:
     """Refuse what is genuine but of another time; only the provider's key can make this alarm ring."""
     with transaction():
         audit.raise_alarm(f"payments:{adapter.name}:clock", {"provider": adapter.name})
     return _reply(adapter, 401)
 
 
-def _not_opened(adapter: Provider) -> ResponseReturnValue:
+def _not_opened(adapter: Taker) -> ResponseReturnValue:
     with transaction():
         audit.raise_alarm(f"payments:{adapter.name}:undecryptable", {"provider": adapter.name})
     return _reply(adapter, 500)
 
 
-def _reply(adapter: Provider, status: int) -> Response:
+def _reply(adapter: Taker, status: int) -> Response:
     said = adapter.reply(status)
     response = Response(said.body, said.status, mimetype=said.mimetype)
     if status == 503:

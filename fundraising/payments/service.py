@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Protocol, cast
 from uuid import UUID
 
 import structlog
@@ -21,8 +21,12 @@ from fundraising.payments.errors import (
     ProductOff,
 )
 from fundraising.payments.models import Attempt, AttemptState
+from fundraising.payments.providers.agreements import AgreementProvider
 from fundraising.payments.providers.base import (
+    ChargeRequest,
     ChargingProvider,
+    CloseResult,
+    Fact,
     InAppProvider,
     Instruction,
     OrderRequest,
@@ -31,6 +35,7 @@ from fundraising.payments.providers.base import (
     Provider,
     ProviderRejected,
     ProviderUnavailable,
+    QueryResult,
     ReturningProvider,
 )
 from fundraising.references import order_number
@@ -39,6 +44,7 @@ FIRST_QUERY = timedelta(seconds=10)
 IN_APP = frozenset({"wechatpay"})
 RETURNING = frozenset({"alipay"})
 CHARGING = frozenset({"stripe"})
+BY_AGREEMENT = frozenset({Product.WECHATPAY_CONTRACT})
 log = structlog.get_logger(__name__)
 
 
@@ -69,6 +75,65 @@ def charging_provider(name: str) -> ChargingProvider:
     return cast("ChargingProvider", provider(name))
 
 
+def agreements() -> dict[str, AgreementProvider]:
+    """Return the providers at which donors may sign agreements, by name."""
+    return cast("dict[str, AgreementProvider]", current_app.extensions["agreements"])
+
+
+def agreement_provider(name: str) -> AgreementProvider:
+    """Return a provider at which donors may sign agreements. Raises ProductOff."""
+    found = agreements().get(name)
+    if found is None:
+        raise ProductOff
+    return found
+
+
+class Reader(Protocol):
+    """Reads notices that were found authentic."""
+
+    def parse(self, raw: bytes) -> list[Fact]:
+        """Return the facts in a notice. Raises Unparsable."""
+
+
+def reader(name: str) -> Reader:
+    """Return what reads the notices that are kept under a name. Raises ProductOff."""
+    for protocol in agreements().values():
+        if protocol.name == name:
+            return protocol
+    return provider(name)
+
+
+class Charging(Protocol):
+    """Collects money from donors who agreed before."""
+
+    def charge(self, request: ChargeRequest) -> list[Fact]:
+        """Collect money, once per number. Raises ProviderUnavailable, ProviderRejected."""
+
+
+class Asked(Protocol):
+    """Knows what became of attempts."""
+
+    def query(self, merchant_ref: str) -> QueryResult:
+        """Ask about an attempt by our number. Raises ProviderUnavailable."""
+
+    def close(self, merchant_ref: str) -> CloseResult:
+        """Close an unpaid attempt. Raises ProviderUnavailable."""
+
+
+def asked_about(attempt: Attempt) -> Asked:
+    """Return whom to ask about an attempt. Raises ProductOff."""
+    if attempt.product in BY_AGREEMENT:
+        return agreement_provider(attempt.provider)
+    return provider(attempt.provider)
+
+
+def charges(attempt: Attempt) -> Charging:
+    """Return who collects an attempt from a donor who agreed before. Raises ProductOff."""
+    if attempt.product in BY_AGREEMENT:
+        return agreement_provider(attempt.provider)
+    return charging_provider(attempt.provider)
+
+
 def is_genuine_return(order_id: UUID, query: bytes, merchant_ref: str) -> bool:
     """Whether what a browser brought back was signed by the provider of one of an order's attempts."""
     for attempt in attempts_of(order_id):
@@ -78,10 +143,10 @@ def is_genuine_return(order_id: UUID, query: bytes, merchant_ref: str) -> bool:
     return False
 
 
-def notify_url(name: str) -> str:
+def notify_url(name: str, last: str = "") -> str:
     """Return the address at which a provider's notices are taken."""
     settings: Settings = current_app.extensions["settings"]
-    last = "webhook" if name == "stripe" else "notify"
+    last = last or ("webhook" if name == "stripe" else "notify")
     return f"{settings.public_url.rstrip('/')}/payments/{name}/{last}"
 
 

@@ -15,7 +15,7 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.giving import service as giving
 from fundraising.giving import settlement
-from fundraising.giving.mandates import schedule, service
+from fundraising.giving.mandates import queries, service
 from fundraising.giving.mandates.models import Mandate
 from fundraising.giving.mandates.service import Promise
 from fundraising.giving.models import Gift
@@ -27,6 +27,8 @@ from fundraising.payments.providers.base import Instruction, OrderRequest, PayKi
 from tests.conftest import FrozenClock
 from tests.factories import Make
 from tests.giving.test_settlement import paid
+from tests.mandates.agreed import asked, beat, tick
+from tests.providers.sides import Side, open_side, plain
 from tests.wechat import MCHID
 
 NOON = datetime(2026, 1, 15, 4, tzinfo=UTC)
@@ -96,15 +98,40 @@ def promise(campaign: Campaign) -> Callable[..., Mandate]:
     return made
 
 
-def tick() -> None:
-    """What the worker does in a minute."""
-    steps = schedule.ALWAYS + (schedule.BY_DAY if schedule.is_open_hour() else ())
-    for step in steps:
-        step()
-
-
 def letters(kind: str = "") -> list[str]:
     """The letters written so far, the first first, as the donor reads them."""
     found = db.session.execute(select(Letter).order_by(Letter.created_at, Letter.id)).scalars()
     chosen = [letter for letter in found if letter.key.startswith(f"monthly{kind}")]
     return ["\n".join(json.loads(_open(letter.sealed or b"")).values()) for letter in chosen]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    with open_side("wechatpay", tmp_path_factory.mktemp("agreements")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def side(
+    app: Flask, served: Side, promise: Callable[..., Mandate], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Side]:
+    """WeChat Pay's simulator with its agreements turned on; promises were made before at the desk."""
+    changed = app.extensions["settings"].model_copy(update={"wechatpay_monthly": True})
+    monkeypatch.setitem(app.extensions, "settings", changed)
+    monkeypatch.setitem(app.extensions, "agreements", served.agreements)
+    yield served
+    plain(served)
+    served.simulator.journal.run("UPDATE contracts SET state = 'ended' WHERE state = 'standing'")
+
+
+@pytest.fixture
+def mandate(app: Flask, promise: Callable[..., Mandate], side: Side, at: FrozenClock) -> Mandate:
+    """A mandate whose donor agreed to be charged by WeChat Pay."""
+    made = promise()
+    app.extensions["providers"] = {"wechatpay": side.adapter}
+    db.session.commit()
+    code = asked(made).code
+    assert side.simulator.papay.agree(code, f"o-{code}")
+    at.move(minutes=2)
+    beat()
+    return queries.by_ref(made.ref)

@@ -23,7 +23,8 @@ from fundraising.payments.providers.base import Product
 from tests.conftest import FrozenClock
 from tests.factories import Make
 from tests.giving.test_settlement import paid
-from tests.mandates.conftest import NOON, begun, tick
+from tests.mandates.agreed import tick
+from tests.mandates.conftest import NOON, begun
 
 STEPS = (
     "tick", "tick", "tick", "days", "days", "days", "tap", "tap", "pay", "pay", "pay_twice", "pause", "resume",

@@ -35,7 +35,8 @@ from fundraising.payments.providers.base import Product
 from tests.conftest import FrozenClock
 from tests.factories import Make
 from tests.giving.test_settlement import paid
-from tests.mandates.conftest import Desk, begun, letters, tick
+from tests.mandates.agreed import tick
+from tests.mandates.conftest import Desk, begun, letters
 
 Promise = Callable[..., Mandate]
 

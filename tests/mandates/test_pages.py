@@ -20,7 +20,8 @@ from fundraising.giving.models import Gift
 from tests.conftest import FrozenClock
 from tests.giving.test_pages import form
 from tests.giving.test_settlement import paid
-from tests.mandates.conftest import letters, tick
+from tests.mandates.agreed import tick
+from tests.mandates.conftest import letters
 
 Promise = Callable[..., Mandate]
 WECHAT = {"User-Agent": "Mozilla/5.0 (iPhone) MicroMessenger/8.0"}

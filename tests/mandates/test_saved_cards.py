@@ -15,7 +15,7 @@ from fundraising import clock
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.giving import settlement
-from fundraising.giving.mandates import charging, queries, schedule, service
+from fundraising.giving.mandates import charging, contracts, queries, schedule, service
 from fundraising.giving.mandates.models import Mandate, MandateState, PeriodState, Reason, Way
 from fundraising.giving.models import Gift
 from fundraising.ledger import chart, checks
@@ -30,7 +30,8 @@ from fundraising.payments import service as payments
 from fundraising.payments.providers.base import Product, ProviderUnavailable
 from tests.conftest import FrozenClock
 from tests.giving.test_pages import form
-from tests.mandates.conftest import letters, tick
+from tests.mandates.agreed import tick
+from tests.mandates.conftest import letters
 from tests.providers.sides import Side, open_side
 
 HANDLERS = {
@@ -315,7 +316,7 @@ def test_the_end_forgets_the_card_at_the_provider(mandate: Mandate, side: Side) 
     work()
     (card,) = side.simulator.journal.all("card")
     assert card["customer"] is None
-    contract = charging._contract(mandate)
+    contract = contracts.contract_of(mandate)
     payments.charging_provider("stripe").end_contract(contract)
 
 

@@ -14,9 +14,11 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
+from config import Settings
 from fundraising import clock
 from fundraising.money import Money
 from fundraising.payments.providers import registry
+from fundraising.payments.providers.agreements import AgreementProvider
 from fundraising.payments.providers.base import OrderRequest, Product, Provider, RefundRequest
 from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators import alipay, stripe, wechatpay
@@ -30,6 +32,7 @@ class Side(ABC):
     product: Product
     simulator: Any
     adapter: Provider
+    agreements: dict[str, AgreementProvider]
 
     @abstractmethod
     def notice(self, body: str) -> tuple[dict[str, str], bytes]:
@@ -177,7 +180,10 @@ def open_side(name: str, folder: Path) -> Iterator[Side]:
         app, simulator = create(folder, f"http://127.0.0.1:{port}")
         with _served(app, port):
             side = made()
-            side.simulator, side.adapter = simulator, _adapter(name, folder)
+            settings = _settings(folder)
+            built = registry.build(settings)
+            side.simulator, side.adapter = simulator, built[name]
+            side.agreements = registry.agreements(settings, built)
             try:
                 yield side
             finally:
@@ -193,10 +199,10 @@ def plain(side: Side) -> None:
         setattr(policy, name, value)
 
 
-def _adapter(name: str, folder: Path) -> Provider:
+def _settings(folder: Path) -> Settings:
     lines = (folder / "settings.env").read_text().splitlines()
     values = {key.lower(): value for key, _, value in (line.partition("=") for line in lines)}
-    return registry.build(settings_for("postgresql://x/y", folder, **values))[name]
+    return settings_for("postgresql://x/y", folder, **values)
 
 
 @contextmanager

@@ -2,9 +2,30 @@
 
 from calendar import monthrange
 from collections.abc import Container
-from datetime import date
+from datetime import date, datetime, time, timedelta
+
+from fundraising import clock
 
 MONTHS = 12
+HOURS = range(8, 22)
+"""Letters and charges go out by day in China: providers want it, and people sleep."""
+
+
+def is_open_hour() -> bool:
+    """Whether people may be written to and charged now."""
+    return clock.now().astimezone(clock.SHANGHAI).hour in HOURS
+
+
+def morning(day: date) -> datetime:
+    """Return when people may first be charged on a day."""
+    return datetime.combine(day, time(HOURS.start), clock.SHANGHAI)
+
+
+def next_morning() -> datetime:
+    """Return when people may next be charged, seen from an hour at which they may not."""
+    now = clock.now()
+    today = morning(clock.shanghai_date(now))
+    return today if now < today else today + timedelta(days=1)
 
 
 def due_in(year: int, month: int, day: int) -> date:

@@ -1,4 +1,4 @@
-"""Charging saved cards for announced months. A charge is asked for under the mandate's lock, sent after its commit.
+"""Charging announced months, by card or agreement: asked for under the mandate's lock, sent after its commit.
 
 Whoever ends or pauses takes the same lock: what they end first is never sent. What was committed before is on
 its way, once, under one number; an unknown outcome is asked about by polling like any order's.
@@ -11,13 +11,17 @@ from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
 from fundraising.giving import service as giving
 from fundraising.giving import settlement
-from fundraising.giving.mandates import letters, service
-from fundraising.giving.mandates.models import Mandate, MandateState, PeriodState, Way
+from fundraising.giving.mandates import calendar, contracts, letters, service
+from fundraising.giving.mandates.models import MandateState, PeriodState, Way
+from fundraising.outbox import service as outbox
+from fundraising.outbox.kinds import Kind
 from fundraising.outbox.service import Claimed
 from fundraising.payments import charging
 from fundraising.payments import service as payments
 from fundraising.payments.models import Attempt, AttemptState
 from fundraising.payments.providers.base import Contract, Product
+
+PRODUCTS = {Way.STRIPE: Product.STRIPE_SAVED, Way.WECHATPAY: Product.WECHATPAY_CONTRACT}
 
 
 def sign(work: Claimed) -> None:
@@ -43,8 +47,15 @@ def sign(work: Claimed) -> None:
 
 
 def charge(work: Claimed) -> None:
-    """Charge a month that was announced long enough before; again, it is the same charge."""
+    """Charge a month that was announced long enough before; again, it is the same charge. By night it is put off."""
     with transaction():
+        if not calendar.is_open_hour():
+            due_at = calendar.next_morning()
+            key = (
+                f"mandate-charge:{work.payload['mandate']}:{work.payload['period']}:{due_at:%Y%m%d}"
+            )
+            outbox.add(Kind.CHARGE_MONTH, key, work.payload, due_at)
+            return
         begun = _begin(UUID(work.payload["mandate"]), work.payload["period"])
     if begun is None:
         return
@@ -56,11 +67,13 @@ def charge(work: Claimed) -> None:
 
 
 def end_contract(work: Claimed) -> None:
-    """Forget the card of a mandate that has ended. Raises ProviderUnavailable."""
+    """Forget the card of a mandate that has ended, or end its agreement. Raises ProviderUnavailable."""
     with transaction():
         mandate = service.lock(UUID(work.payload["mandate"]))
-        contract = _contract(mandate)
-    payments.charging_provider(Way.STRIPE).end_contract(contract)
+    if Way(mandate.way).is_agreed or "contract" in work.payload:
+        contracts.end(work)
+    else:
+        payments.charging_provider(mandate.way).end_contract(contracts.contract_of(mandate))
 
 
 # ---------------------------------------------------------------------- inside
@@ -73,20 +86,20 @@ def _begin(mandate_id: UUID, period: str) -> tuple[Attempt, Contract, str] | Non
     if mandate.state != MandateState.ACTIVE or not mandate.is_charged or not campaign.is_open:
         return None
     month = service.lock_month(mandate_id, period)
-    if month.state != PeriodState.ASKED:
+    if month.state != PeriodState.ASKED or month.charge_way != mandate.way:
         return None
     if month.gift_id is None:
-        gift = giving.start_gift(service.gift_of(mandate, month, Product.STRIPE_SAVED))
+        gift = giving.start_gift(service.gift_of(mandate, month, PRODUCTS[Way(mandate.way)]))
         month.gift_id = gift.id
         db.session.flush()
     attempt = payments.latest(month.gift_id)
     if attempt is None or not _is_unsent(attempt):
         return None
-    return attempt, _contract(mandate), campaign.title["zh"]
+    return attempt, contracts.contract_of(mandate), campaign.title["zh"]
 
 
 def _is_unsent(attempt: Attempt) -> bool:
-    if attempt.product != Product.STRIPE_SAVED:
+    if not Product(attempt.product).is_charged:
         return False
     return attempt.is_live and attempt.opened_at is None and attempt.expires_at > clock.now()
 
@@ -96,9 +109,3 @@ def _paid_with_card(gift_id: UUID) -> Attempt | None:
         if attempt.product == Product.STRIPE_KEEP and attempt.state == AttemptState.PAID:
             return attempt
     return None
-
-
-def _contract(mandate: Mandate) -> Contract:
-    assert mandate.payer_ref is not None
-    assert mandate.means_ref is not None
-    return Contract(mandate.payer_ref, mandate.means_ref)

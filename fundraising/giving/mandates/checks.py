@@ -36,3 +36,14 @@ checks.register(
     WHERE p.asked_at > m.ended_at OR g.created_at > m.ended_at
     """,
 )
+checks.register(
+    "every monthly gift charged by agreement has the one that stands",
+    """
+    SELECT format('mandate %s is charged by %s under %s, and no such agreement stands', m.ref, m.way, m.means_ref)
+           AS what
+    FROM mandate m
+    WHERE m.way = 'wechatpay' AND m.state <> 'ended' AND NOT EXISTS (
+        SELECT FROM mandate_contract c
+        WHERE c.mandate_id = m.id AND c.way = m.way AND c.number = m.means_ref AND c.state = 'standing')
+    """,
+)

@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from fundraising.access import staff_may
 from fundraising.campaigns import queries as campaigns
-from fundraising.giving.mandates import queries, words
+from fundraising.giving.mandates import contracts, queries, words
 from fundraising.giving.mandates.models import MandateState
 
 bp = Blueprint("monthly_desk", __name__, url_prefix="/staff/monthly")
@@ -43,5 +43,6 @@ def show(ref: str) -> ResponseReturnValue:
         mandate=mandate,
         campaign=campaigns.get_by_id(mandate.campaign_id),
         months=queries.months(mandate.id),
+        contracts=contracts.of(mandate.id),
         words=words,
     )

@@ -24,6 +24,13 @@ class MonthOver(DomainError):
     message = _l("This month needs no gift any more. Nothing was charged.")
 
 
+class AgreementOff(DomainError):
+    """No agreement can be signed for it: not offered here, not in this browser, or one stands."""
+
+    code = "agreement_off"
+    message = _l("This cannot be agreed to here at present. Nothing was changed.")
+
+
 class DayRefused(Invalid):
     """Not a day of a month."""
 

@@ -10,7 +10,7 @@ from config import Settings
 from fundraising import clock, references
 from fundraising.campaigns.models import Campaign
 from fundraising.giving.mandates import donors
-from fundraising.giving.mandates.models import Mandate, MandatePeriod, Reason
+from fundraising.giving.mandates.models import Mandate, MandatePeriod, Reason, Way
 from fundraising.i18n import fen_short, gettext, language, on_day, pick
 from fundraising.mail import service as mail
 
@@ -49,7 +49,7 @@ def announced(mandate: Mandate, month: MandatePeriod, campaign: Campaign) -> Non
             mandate,
             f"monthly-notice:{mandate.id}:{month.period}:{month.announced_at.timestamp():.0f}",
             gettext("Your monthly gift of %(amount)s is due on %(due)s", **_pair(values)),
-            _by_card(values) if mandate.is_charged else _by_tap(values),
+            _by_itself(values, month) if month.charge_way else _by_tap(values),
         )
 
 
@@ -80,13 +80,36 @@ def declined(mandate: Mandate, month: MandatePeriod, campaign: Campaign) -> None
             gettext(
                 "Your monthly gift of %(amount)s could not be charged", amount=values["amount"]
             ),
-            gettext(
-                "Your card was not charged for your monthly gift of %(amount)s for “%(campaign)s”: the bank "
-                "declined. We do not try again this month.\n\n"
-                "If you like, give it with one tap, in any way to pay:\n%(give)s",
-                **values,
-            ),
+            _not_charged(values, month),
         )
+
+
+def agreed(mandate: Mandate, campaign: Campaign, next_on: date) -> None:
+    """Confirm that the donor agreed to be charged, and from when on."""
+    with force_locale(mandate.locale):
+        said = gettext(
+            "%(payer)s has told us that you agreed: from our next notice on, your monthly gift of %(amount)s for "
+            "“%(campaign)s” is charged by %(payer)s on its day. We write to you days before each charge, so that you "
+            "can change, pause or end it first.\n\nThe next one is due on %(next)s. Was its notice written already, "
+            "you still give that one with one tap.",
+            **_values(mandate, campaign),
+            payer=payer(Way(mandate.way)),
+            next=on_day(next_on),
+        )
+        _send(mandate, _once(mandate), gettext("Your monthly gift is charged from now on"), said)
+
+
+def charged_no_more(mandate: Mandate, way: Way, campaign: Campaign) -> None:
+    """Say that an agreement has ended at the provider, and that the gift goes on by letter and tap."""
+    with force_locale(mandate.locale):
+        said = gettext(
+            "The agreement by which %(payer)s charged your monthly gift for “%(campaign)s” has ended there. Nothing is "
+            "charged any more.\n\nYour monthly gift goes on by letter: we write to you each month, and you give with "
+            "one tap if you like. If you would rather end it, your link below does so.",
+            **_values(mandate, campaign),
+            payer=payer(way),
+        )
+        _send(mandate, _once(mandate), gettext("Your monthly gift is not charged any more"), said)
 
 
 def changed(mandate: Mandate, campaign: Campaign, next_on: date) -> None:
@@ -184,6 +207,48 @@ def _by_tap(values: Mapping[str, str]) -> str:
         "On %(due)s your monthly gift of %(amount)s for “%(campaign)s” is due. Nothing is charged by "
         "itself.\n\nGive it with one tap, now or on that day:\n%(give)s",
         **values,
+    )
+    return said
+
+
+def payer(way: Way) -> str:
+    """Return who charges a donor that agreed there."""
+    named: str = {Way.WECHATPAY: gettext("WeChat Pay")}[way]
+    return named
+
+
+def app(way: Way) -> str:
+    """Return where a donor finds and ends such agreements."""
+    named: str = {Way.WECHATPAY: gettext("WeChat’s payment settings")}[way]
+    return named
+
+
+def _by_itself(values: Mapping[str, str], month: MandatePeriod) -> str:
+    if month.charge_way == Way.STRIPE:
+        return _by_card(values)
+    said: str = gettext(
+        "On %(due)s %(payer)s charges you %(amount)s, your monthly gift for “%(campaign)s”. You need do nothing.\n\nIf "
+        "you would rather not, change, pause or end it before that day.",
+        **values,
+        payer=payer(Way(month.charge_way or "")),
+    )
+    return said
+
+
+def _not_charged(values: Mapping[str, str], month: MandatePeriod) -> str:
+    by_card: str = gettext(
+        "Your card was not charged for your monthly gift of %(amount)s for “%(campaign)s”: the bank "
+        "declined. We do not try again this month.\n\n"
+        "If you like, give it with one tap, in any way to pay:\n%(give)s",
+        **values,
+    )
+    if month.charge_way == Way.STRIPE:
+        return by_card
+    said: str = gettext(
+        "%(payer)s did not charge you for your monthly gift of %(amount)s for “%(campaign)s”. We do not try again this "
+        "month.\n\nIf you like, give it with one tap, in any way to pay:\n%(give)s",
+        **values,
+        payer=payer(Way(month.charge_way or "")),
     )
     return said
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fundraising import clock
@@ -25,6 +25,24 @@ class Way(StrEnum):
 
     REMINDER = "reminder"
     STRIPE = "stripe"
+    WECHATPAY = "wechatpay"
+
+    @property
+    def is_agreed(self) -> bool:
+        """Whether it needs an agreement that the donor signs at the provider."""
+        return self in AGREED
+
+
+AGREED = (Way.WECHATPAY,)
+
+
+class ContractState(StrEnum):
+    """The life of an agreement at a provider. Refused is never signed; what ended is never charged again."""
+
+    ASKED = "asked"
+    STANDING = "standing"
+    REFUSED = "refused"
+    ENDED = "ended"
 
 
 class Reason(StrEnum):
@@ -63,7 +81,7 @@ class Mandate(Base):
         CheckConstraint("amount_fen > 0", name="amount_positive"),
         CheckConstraint("day BETWEEN 1 AND 31", name="day_of_month"),
         CheckConstraint("state IN ('pending', 'active', 'paused', 'ended')", name="state_known"),
-        CheckConstraint("way IN ('reminder', 'stripe')", name="way_known"),
+        CheckConstraint("way IN ('reminder', 'stripe', 'wechatpay')", name="way_known"),
         CheckConstraint("wished_way IN ('reminder', 'stripe')", name="wished_way_known"),
         CheckConstraint(
             "way = 'reminder' OR (payer_ref IS NOT NULL AND means_ref IS NOT NULL)",
@@ -122,6 +140,8 @@ class MandatePeriod(Base):
     """One month of a mandate: its key in the database is what keeps it to one gift.
 
     Nothing is asked before ``not_before``, which lies the days of notice after ``announced_at``.
+    ``charge_way`` is how its notice said that it is charged, empty when the donor gives it by a tap;
+    ``told_at`` is when the provider told the donor too, where that is its rule.
     """
 
     __tablename__ = "mandate_period"
@@ -132,6 +152,7 @@ class MandatePeriod(Base):
             "state IN ('announced', 'asked', 'paid', 'failed', 'skipped')", name="state_known"
         ),
         CheckConstraint("asked_at >= not_before", name="notice_before_asking"),
+        CheckConstraint("charge_way IN ('stripe', 'wechatpay')", name="charge_way_known"),
         CheckConstraint("state <> 'paid' OR gift_id IS NOT NULL", name="paid_has_gift"),
         Index(
             "ix_mandate_period_open",
@@ -155,8 +176,54 @@ class MandatePeriod(Base):
     asked_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     gift_id: Mapped[UUID | None] = mapped_column(ForeignKey("giving_gift.id"), unique=True)
+    charge_way: Mapped[str | None]
+    told_at: Mapped[datetime | None]
 
     @property
     def is_open(self) -> bool:
         """Whether it waits for its gift."""
         return self.state in OPEN
+
+
+class MandateContract(Base):
+    """An agreement that a donor was asked to sign at a provider, under our number ``code``, used once.
+
+    ``look_at`` is when the provider is asked about it next, whatever notices come. At most one of a mandate stands.
+    """
+
+    __tablename__ = "mandate_contract"
+    __table_args__ = (
+        UniqueConstraint("code"),
+        CheckConstraint("way IN ('wechatpay')", name="way_known"),
+        CheckConstraint("state IN ('asked', 'standing', 'refused', 'ended')", name="state_known"),
+        CheckConstraint("amount_fen > 0", name="amount_positive"),
+        CheckConstraint("state <> 'standing' OR number IS NOT NULL", name="standing_has_number"),
+        CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_has_time"),
+        Index(
+            "uq_mandate_contract_standing",
+            "mandate_id",
+            unique=True,
+            postgresql_where=text("state = 'standing'"),
+        ),
+        Index("ix_mandate_contract_mandate", "mandate_id"),
+        Index(
+            "ix_mandate_contract_look",
+            "look_at",
+            postgresql_where=text("look_at IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = uuid_pk()
+    mandate_id: Mapped[UUID] = mapped_column(ForeignKey("mandate.id"))
+    way: Mapped[str]
+    code: Mapped[str]
+    state: Mapped[str] = mapped_column(default=ContractState.ASKED)
+    number: Mapped[str | None]
+    amount_fen: Mapped[int] = fen()
+    consent: Mapped[str]
+    url: Mapped[str | None]
+    asked_at: Mapped[datetime] = mapped_column(default=clock.now)
+    signed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    look_at: Mapped[datetime | None]
+    looks: Mapped[int] = mapped_column(default=0)

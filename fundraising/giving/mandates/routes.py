@@ -14,8 +14,8 @@ from fundraising.database import transaction
 from fundraising.extensions import limiter
 from fundraising.floods.errors import PuzzleWanted
 from fundraising.giving import browsers, checkouts, entrance, ways
-from fundraising.giving.mandates import donors, letters, queries, service, words
-from fundraising.giving.mandates.errors import MandateOver, MonthOver
+from fundraising.giving.mandates import contracts, donors, letters, queries, service, words
+from fundraising.giving.mandates.errors import AgreementOff, MandateOver, MonthOver
 from fundraising.giving.mandates.forms import ChangeForm, LinkForm
 from fundraising.giving.mandates.models import Mandate, MandateState
 from fundraising.giving.mandates.queries import Month
@@ -101,6 +101,69 @@ def _do(token: str, verb: Callable[[UUID], None], said: str) -> ResponseReturnVa
     return redirect(url_for(".show", token=token), 303)
 
 
+# ---------------------------------------------------------------------- agreeing to be charged
+
+
+@bp.post("/m/<token>/agree")
+@public
+@limiter.limit(TRIES, key_func=browsers.device)
+def agree(token: str) -> ResponseReturnValue:
+    """Write an agreement to be signed and fetch its page, if one is offered in this browser."""
+    mandate = queries.by_token(token)
+    way = contracts.offered(mandate, browsers.agent())
+    try:
+        if way is None:
+            raise AgreementOff
+        campaign = campaigns.get_by_id(mandate.campaign_id)
+        with transaction():
+            asked = contracts.ask(mandate.id, way, words.agreement(mandate, campaign, way))
+        contracts.open_page(
+            asked,
+            return_url=url_for(".show", token=token, _external=True),
+            client_ip=request.remote_addr or "",
+            is_in_app=ways.is_in_wechat(browsers.agent()),
+        )
+    except (AgreementOff, MandateOver) as refused:
+        flash(str(refused.message), "error")
+        return redirect(url_for(".show", token=token), 303)
+    return redirect(url_for(".sign", token=token), 303)
+
+
+@bp.get("/m/<token>/sign")
+@public
+def sign(token: str) -> ResponseReturnValue:
+    """Show what is agreed to, with the way to the provider's page; back from there it shows what became of it."""
+    mandate = queries.by_token(token)
+    waiting = [c for c in contracts.of(mandate.id) if contracts.is_openable(c)]
+    if mandate.is_charged or not waiting:
+        return redirect(url_for(".show", token=token), 303)
+    campaign = campaigns.get_by_id(mandate.campaign_id)
+    page = render_template(
+        "monthly/sign.html",
+        mandate=mandate,
+        campaign=campaign,
+        demo=campaign.is_demo,
+        contract=waiting[0],
+        words=words,
+    )
+    answer = browsers.secret(page)
+    answer.headers["Referrer-Policy"] = (
+        "strict-origin"  # the provider asks from which site one comes
+    )
+    return answer
+
+
+@bp.post("/m/<token>/signed")
+@public
+@limiter.limit(TRIES, key_func=browsers.device)
+def signed(token: str) -> ResponseReturnValue:
+    """Let the provider be asked now whether the donor agreed; its answer alone counts."""
+    mandate = queries.by_token(token)
+    with transaction():
+        contracts.look_soon(service.lock(mandate.id))
+    return redirect(url_for(".show", token=token), 303)
+
+
 # ---------------------------------------------------------------------- one tap
 
 
@@ -156,6 +219,7 @@ def _give_page(mandate: Mandate, month: Month, campaign: Campaign) -> ResponseRe
         demo=campaign.is_demo,
         ways=usual + others,
         is_givable=service.is_givable(mandate, month.period) and campaign.is_open,
+        words=words,
     )
     return browsers.secret(page)
 
@@ -198,6 +262,8 @@ def _page(mandate: Mandate, form: ChangeForm, status: int = 200) -> ResponseRetu
         given_fen=sum(m.gift.kept_fen for m in months if m.gift and m.is_paid),
         words=words,
         form=form,
+        offer=contracts.offered(mandate, browsers.agent()),
+        is_signing=any(contracts.is_openable(c) for c in contracts.of(mandate.id)),
         has_person=mandate.wrapped_key is not None,
     )
     return browsers.secret(page, status)

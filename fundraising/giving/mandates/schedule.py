@@ -17,7 +17,7 @@ from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.models import Campaign, CampaignState
 from fundraising.database import db
-from fundraising.giving.mandates import calendar, letters, service
+from fundraising.giving.mandates import calendar, contracts, letters, service
 from fundraising.giving.mandates.models import (
     Mandate,
     MandatePeriod,
@@ -34,13 +34,7 @@ AT_ONCE = 100
 MOST_UNPAID = 3
 OVER = (GiftState.CLOSED, GiftState.FAILED)
 NEVER_BEGUN = timedelta(days=35)
-HOURS = range(8, 22)
-"""Letters and charges go out by day in China: providers want it, and people sleep."""
-
-
-def is_open_hour() -> bool:
-    """Whether people may be written to and charged now."""
-    return clock.now().astimezone(clock.SHANGHAI).hour in HOURS
+is_open_hour = calendar.is_open_hour
 
 
 def note_paid() -> int:
@@ -88,6 +82,7 @@ def remind() -> int:
             MandatePeriod.state == PeriodState.ANNOUNCED,
             MandatePeriod.due_on <= clock.today(),
             MandatePeriod.not_before <= clock.now(),
+            contracts.may_be_asked(),
         )
     )
     return _each(query, _remind)
@@ -100,7 +95,7 @@ def note_declined() -> int:
         .join(MandatePeriod, MandatePeriod.mandate_id == Mandate.id)
         .join(Gift, Gift.id == MandatePeriod.gift_id)
         .where(
-            Mandate.way != Way.REMINDER,
+            MandatePeriod.charge_way.is_not(None),
             MandatePeriod.state == PeriodState.ASKED,
             Gift.state.in_(OVER),
             Gift.paid_at.is_(None),
@@ -133,7 +128,7 @@ def end_never_begun() -> int:
     return _each(query, _end_unbegun)
 
 
-ALWAYS: tuple[Callable[[], int], ...] = (note_paid, end_never_begun)
+ALWAYS: tuple[Callable[[], int], ...] = (note_paid, end_never_begun, contracts.look_due)
 BY_DAY: tuple[Callable[[], int], ...] = (
     note_declined,
     rest_where_closed,
@@ -224,6 +219,7 @@ def _announce(mandate: Mandate) -> None:
         announced_at=now,
         not_before=not_before,
     )
+    service.will_be_charged(mandate, month)
     db.session.add(month)
     mandate.next_on = calendar.due_after(mandate.day, due_on, {month.period})
     db.session.flush()
@@ -242,14 +238,16 @@ def _remind(mandate: Mandate) -> None:
         return
     now, today = clock.now(), clock.today()
     for month in _months(mandate.id, PeriodState.ANNOUNCED):
-        if month.due_on > today or month.not_before > now:
+        if month.due_on > today or month.not_before > now or contracts.must_wait(month):
             continue
         month.state, month.asked_at = PeriodState.ASKED, now
-        if mandate.is_charged:
+        if contracts.is_chargeable(mandate, month):
             key = f"mandate-charge:{mandate.id}:{month.period}:{month.announced_at.timestamp():.0f}"
             payload = {"mandate": str(mandate.id), "period": month.period}
             outbox.add(Kind.CHARGE_MONTH, key, payload)
-        elif not _is_paid(month):
+            continue
+        month.charge_way = None
+        if not _is_paid(month):
             letters.due(mandate, month, campaigns.get_by_id(mandate.campaign_id))
 
 
@@ -258,12 +256,14 @@ def _note_declined(mandate: Mandate) -> None:
         gift = (
             db.session.get(Gift, month.gift_id, populate_existing=True) if month.gift_id else None
         )
-        if gift is None or gift.state not in OVER or gift.is_paid:
+        is_charge = month.charge_way is not None
+        if gift is None or gift.state not in OVER or gift.is_paid or not is_charge:
             continue
         month.state, month.closed_at = PeriodState.FAILED, clock.now()
         if mandate.state == MandateState.ACTIVE:
             mandate.missed += 1
             letters.declined(mandate, month, campaigns.get_by_id(mandate.campaign_id))
+            contracts.look_soon(mandate)
     db.session.flush()
     _rest_if_unpaid(mandate)
 

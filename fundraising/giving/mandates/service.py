@@ -45,6 +45,9 @@ from fundraising.payments import service as payments
 from fundraising.payments.providers.base import Product
 
 DAYS = range(1, 32)
+TOLD_BEFORE = timedelta(days=3)
+"""When a provider tells the donor, before the day of a charge; it may charge two to four days later (4011987402)."""
+
 GIVABLE = (*OPEN, PeriodState.FAILED)
 
 
@@ -161,10 +164,10 @@ def tie(mandate_id: UUID, period: str) -> Callable[[Gift], None]:
 
 
 def is_givable(mandate: Mandate, month: MandatePeriod) -> bool:
-    """Whether the donor may give a month by a tap: not while a saved card is, or is about to be, charged for it."""
+    """Whether the donor may give a month by a tap: not while it is, or is about to be, charged by itself."""
     if mandate.state != MandateState.ACTIVE:
         return False
-    return month.state in GIVABLE and (not mandate.is_charged or not month.is_open)
+    return month.state in GIVABLE and (month.charge_way is None or not month.is_open)
 
 
 def change(mandate_id: UUID, amount: Money, day: int) -> None:
@@ -243,6 +246,14 @@ def next_due(mandate: Mandate) -> date:
     return min([*waiting, mandate.next_on])
 
 
+def get(mandate_id: UUID) -> Mandate:
+    """Return a mandate as it is now. Raises MandateNotFound."""
+    found = db.session.get(Mandate, mandate_id, populate_existing=True)
+    if found is None:
+        raise MandateNotFound
+    return found
+
+
 def lock(mandate_id: UUID) -> Mandate:
     """Return a mandate and lock it until the transaction ends. Raises MandateNotFound."""
     query = select(Mandate).where(Mandate.id == mandate_id).with_for_update()
@@ -289,9 +300,9 @@ def _skip_open(mandate_id: UUID) -> None:
 
 
 def is_under_way(month: MandatePeriod) -> bool:
-    """Whether a saved card was charged for a month and the outcome is not known."""
+    """Whether a month was charged by itself and the outcome is not known."""
     attempt = payments.latest(month.gift_id) if month.gift_id else None
-    return attempt is not None and attempt.product == Product.STRIPE_SAVED and attempt.is_live
+    return attempt is not None and Product(attempt.product).is_charged and attempt.is_live
 
 
 def _next_due(mandate: Mandate) -> date:
@@ -312,6 +323,26 @@ def _announce_anew(mandate: Mandate, month: MandatePeriod) -> None:
     month.announced_at, month.not_before = now, now + notice()
     due_on = calendar.due_in(year, number, mandate.day)
     month.due_on = max(due_on, clock.shanghai_date(month.not_before))
+    if month.told_at is None:
+        will_be_charged(mandate, month)
+    else:
+        month.charge_way = (
+            None  # the provider told of it as it was, and tells only once: a tap, this month
+        )
+
+
+def will_be_charged(mandate: Mandate, month: MandatePeriod) -> None:
+    """Note on an announced month how its notice says that it is charged; where it must, the provider tells it too."""
+    way, month.told_at = Way(mandate.way), None
+    provider = payments.agreements().get(way)
+    is_possible = mandate.is_charged and (provider is not None or not way.is_agreed)
+    month.charge_way = way if is_possible else None
+    if way.is_agreed and provider is not None and provider.wants_notice:
+        first = calendar.morning(month.due_on - TOLD_BEFORE)
+        stamp = f"{month.announced_at.timestamp():.6f}"
+        payload = {"mandate": str(mandate.id), "period": month.period, "announced": stamp}
+        key = f"mandate-tell:{mandate.id}:{month.period}:{stamp}"
+        outbox.add(Kind.TELL_MONTH, key, payload, max(first, clock.now()))
 
 
 def _check_day(day: int) -> None:

@@ -5,8 +5,15 @@ from typing import Any
 
 from fundraising.campaigns.models import Campaign
 from fundraising.giving.forms import DonateForm
-from fundraising.giving.mandates import service
-from fundraising.giving.mandates.models import Mandate, MandateState, PeriodState, Reason, Way
+from fundraising.giving.mandates import letters, service
+from fundraising.giving.mandates.models import (
+    ContractState,
+    Mandate,
+    MandateState,
+    PeriodState,
+    Reason,
+    Way,
+)
 from fundraising.giving.mandates.service import Promise
 from fundraising.giving.models import Gift
 from fundraising.i18n import fen_short, gettext, pick
@@ -41,7 +48,35 @@ PERIOD_BADGES = {
 WAYS: dict[str, Any] = {
     Way.REMINDER: _l("a letter before each gift, given with one tap"),
     Way.STRIPE: _l("a letter days before, then charged to the card"),
+    Way.WECHATPAY: _l("a letter days before, then charged by WeChat Pay"),
 }
+CONTRACTS: dict[str, Any] = {
+    ContractState.ASKED: _l("Waits to be signed"),
+    ContractState.STANDING: _l("Stands"),
+    ContractState.REFUSED: _l("Not signed"),
+    ContractState.ENDED: _l("Ended"),
+}
+CONTRACT_BADGES = {ContractState.ASKED: "wait", ContractState.STANDING: "ok"}
+
+
+def payer(way: str) -> str:
+    """Return who charges a donor that agreed there."""
+    return letters.payer(Way(way))
+
+
+def agreement(mandate: Mandate, campaign: Campaign, way: Way) -> str:
+    """Return what a donor agrees to before signing at a provider, kept as it was agreed to."""
+    agreed: str = gettext(
+        "I agree that %(payer)s charges me %(amount)s each month, on day %(day)s, for “%(campaign)s”. I am written "
+        "to days before each charge. I can change, pause or end it at any time by my own link, or end the charging "
+        "in %(app)s.",
+        payer=letters.payer(way),
+        app=letters.app(way),
+        amount=fen_short(mandate.amount_fen),
+        day=mandate.day,
+        campaign=pick(campaign.title),
+    )
+    return agreed
 
 
 def consent(amount_fen: int, day: int, campaign: Campaign, way: Way) -> str:

@@ -20,6 +20,7 @@ class Product(StrEnum):
     WECHATPAY_NATIVE = "wechatpay.native"
     WECHATPAY_JSAPI = "wechatpay.jsapi"
     WECHATPAY_H5 = "wechatpay.h5"
+    WECHATPAY_CONTRACT = "wechatpay.contract"
     ALIPAY_PAGE = "alipay.page"
     ALIPAY_WAP = "alipay.wap"
     ALIPAY_QR = "alipay.qr"
@@ -36,7 +37,12 @@ class Product(StrEnum):
     @property
     def is_asked_for(self) -> bool:
         """Whether a donor may ask for it by name; the others belong to a promise of monthly gifts."""
-        return self not in (Product.STRIPE_KEEP, Product.STRIPE_SAVED)
+        return self is not Product.STRIPE_KEEP and not self.is_charged
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether the donor agreed before, and need not be there when it is charged."""
+        return self in (Product.STRIPE_SAVED, Product.WECHATPAY_CONTRACT)
 
     @property
     def is_transfer(self) -> bool:
@@ -127,6 +133,7 @@ class ChargeRequest:
     contract: Contract
     amount: Money
     description: str
+    notify_url: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,13 +167,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class Envelope:
-    """An authentic notice, not yet read for its meaning."""
+    """An authentic notice, not yet read for its meaning; ``contract`` is our number of the one it speaks of."""
 
     provider: str
     account: str
     dedup_key: str
     event_type: str
     raw: bytes
+    contract: str = ""
 
 
 @dataclass(frozen=True)

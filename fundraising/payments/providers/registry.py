@@ -1,5 +1,6 @@
 """Which providers this installation has, from its settings; an unset provider is off."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -8,13 +9,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.x509 import load_pem_x509_certificate
 
 from config import Settings
+from fundraising.payments.providers.agreements import AgreementProvider
 from fundraising.payments.providers.alipay import Alipay
 from fundraising.payments.providers.bank import BankTransfer
 from fundraising.payments.providers.base import Provider
+from fundraising.payments.providers.papay import Papay
 from fundraising.payments.providers.stripe import Stripe
 from fundraising.payments.providers.wechatpay import WechatPay
 
 APIV3_KEY_BYTES = 32
+APIV2_KEY_CHARACTERS = 32
 SHORTEST_SECRET = 24
 LIMITS = httpx.Timeout(5.0, connect=2.0)
 
@@ -38,6 +42,31 @@ def build(settings: Settings) -> dict[str, Provider]:
         found["stripe"] = _stripe(settings)
     if settings.bank_account_number:
         found["bank"] = _bank(settings)
+    return found
+
+
+def agreements(
+    settings: Settings, providers: Mapping[str, Provider]
+) -> dict[str, AgreementProvider]:
+    """Return those at which donors may sign agreements, by the provider's name.
+
+    They are there as soon as their keys are: what was signed goes on, or is ended, when nothing more is offered.
+
+    Raises:
+        BadProviderSettings: offered, and something it needs is missing or malformed.
+    """
+    found: dict[str, AgreementProvider] = {}
+    wechat = providers.get("wechatpay")
+    keys = [key.strip() for key in settings.wechatpay_apiv2_key.split(",") if key.strip()]
+    if any(len(key) != APIV2_KEY_CHARACTERS or not key.isalnum() for key in keys):
+        raise BadProviderSettings("WECHATPAY_APIV2_KEY: each key is 32 letters and digits")
+    if keys and settings.wechatpay_plan_id and isinstance(wechat, WechatPay):
+        plan_id, notice = settings.wechatpay_plan_id, settings.wechatpay_plan_notice
+        found["wechatpay"] = Papay(wechat, plan_id, keys, notice)
+    elif settings.wechatpay_monthly:
+        raise BadProviderSettings(
+            "WECHATPAY_APIV2_KEY, WECHATPAY_PLAN_ID and WECHATPAY_MCHID go with WECHATPAY_MONTHLY"
+        )
     return found
 
 

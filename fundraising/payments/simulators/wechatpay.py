@@ -26,7 +26,7 @@ from flask.typing import ResponseReturnValue
 
 from fundraising import clock
 from fundraising.payments.providers.wechatpay import signing
-from fundraising.payments.simulators import base, safety
+from fundraising.payments.simulators import base, papay, safety
 from fundraising.payments.simulators.journal import Journal
 from fundraising.payments.simulators.wechatpay_bills import Bills
 from fundraising.payments.simulators.wechatpay_notices import Courier, Policy
@@ -97,9 +97,11 @@ class Simulator(base.Simulator):
             APIV3_KEY.encode(),
             {PLATFORM_SERIAL: self.keys.platform, PUBLIC_KEY_ID: self.keys.public},
             self.keys.forger,
+            papay.APIV2_KEY,
         )
         self.orders = Orders(self.journal, self.courier, base_url)
         self.refunds = Refunds(self.journal, self.courier)
+        self.papay = papay.Papay(self.journal, self.courier, self.orders, base_url)
         self.bills = Bills(self.journal, self.courier, base_url)
         self.write_settings(folder)
 
@@ -115,6 +117,8 @@ class Simulator(base.Simulator):
             "WECHATPAY_APPID": APPID,
             "WECHATPAY_SERIAL_NO": MERCHANT_SERIAL,
             "WECHATPAY_APIV3_KEY": APIV3_KEY,
+            "WECHATPAY_APIV2_KEY": papay.APIV2_KEY,
+            "WECHATPAY_PLAN_ID": papay.PLAN_ID,
             "WECHATPAY_PRIVATE_KEY_FILE": str((folder / "merchant.pem").resolve()),
             "WECHATPAY_VERIFY_KEYS_DIR": str((folder / "verify").resolve()),
         }
@@ -174,7 +178,8 @@ def create(folder: Path, base_url: str) -> tuple[Flask, Simulator]:
     _bills(app, simulator)
     _cashier(app, simulator)
     _control(app, simulator)
-
+    app.extensions["simulator"] = simulator
+    papay.add(app, simulator.papay)
     return app, simulator
 
 

@@ -1,5 +1,6 @@
 """WeChat Pay's courier: sealed and signed notices, retried on the real schedule, by either of two keys."""
 
+import json
 import random
 import secrets
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from uuid import uuid4
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from fundraising.payments.providers.papay import wire
 from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators import courier
 
@@ -27,6 +29,9 @@ class Policy(courier.Policy):
     use_public_key_percent: int = 0
     refund_ends: str = "SUCCESS"
     refund_slow: bool = True
+    decline: str = ""
+    hold_charges: bool = False
+    fail_papay: str = ""
 
 
 @dataclass
@@ -36,6 +41,7 @@ class Courier(courier.Courier[Policy]):
     apiv3_key: bytes
     keys: dict[str, RSAPrivateKey]
     forger: RSAPrivateKey
+    apiv2_key: str
 
     def add(self, out_trade_no: str, url: str, plain: dict[str, Any], event: str) -> str:
         """Write a notice to be delivered."""
@@ -68,6 +74,8 @@ class Courier(courier.Courier[Policy]):
 
     def send(self, row: dict[str, Any]) -> int:
         """Send once and return the status, or 0 when nobody answered."""
+        if row["body"].startswith('{"papay"'):
+            return self._post_xml(row["url"], json.loads(row["body"])["papay"])
         return self._post(row["url"], row["body"].encode())
 
     def send_all(self, row: dict[str, Any]) -> list[int | str]:
@@ -96,6 +104,22 @@ class Courier(courier.Courier[Policy]):
             return self.http.post(url, content=sent, headers=headers).status_code
         except httpx.HTTPError:
             return 0
+
+    def _post_xml(self, url: str, fields: dict[str, str]) -> int:
+        """Send a notice of an agreement or its charge; only an answer in XML says that it was taken."""
+        raw = self.xml(fields)
+        try:
+            answer = self.http.post(url, content=raw, headers={"Content-Type": "text/xml"})
+        except httpx.HTTPError:
+            return 0
+        is_taken = b"<![CDATA[SUCCESS]]></return_code>" in answer.content
+        return answer.status_code if is_taken or not answer.is_success else 0
+
+    def xml(self, fields: dict[str, str]) -> bytes:
+        """Return a notice as it is sent, signed by the key of this merchant or, by policy, by another."""
+        signature = wire.sign(fields, "0" * 32 if self.policy.wrong_key else self.apiv2_key)
+        sent = {**fields, "total_fee": "1"} if self.policy.tamper else fields
+        return wire.write({**sent, "sign": signature})
 
     def _serial(self) -> str:
         """Choose the certificate or, during a switch-over, the public key for a share of notices."""

@@ -90,7 +90,7 @@ class Orders:
         if order["state"] == "SUCCESS":
             body |= {
                 "transaction_id": order["transaction_id"],
-                "trade_type": {"native": "NATIVE", "jsapi": "JSAPI", "h5": "MWEB"}[
+                "trade_type": {"native": "NATIVE", "jsapi": "JSAPI", "h5": "MWEB", "papay": "PAP"}[
                     order["product"]
                 ],
                 "bank_type": "OTHERS",

@@ -85,7 +85,7 @@ class WechatPay:
             ProviderRejected: refused, for certain.
         """
         path, key, kind = transactions.PATHS[order.product]
-        answer = self._call("POST", path, transactions.body(order, self.account, self.appid))
+        answer = self.call("POST", path, transactions.body(order, self.account, self.appid))
         value = answer.get(key)
         if not isinstance(value, str) or not value:
             raise ProviderUnavailable("no instruction in the answer")
@@ -95,7 +95,7 @@ class WechatPay:
         """Ask about an order by our number. Raises ProviderUnavailable when the outcome is unknown."""
         path = f"/v3/pay/transactions/out-trade-no/{quote(merchant_ref)}?mchid={self.account}"
         try:
-            answer = self._call("GET", path)
+            answer = self.call("GET", path)
         except ProviderRejected as refused:
             if refused.code in ("ORDER_NOT_EXIST", "RESOURCE_NOT_EXISTS"):
                 return QueryResult(OrderState.NOT_EXIST)
@@ -114,7 +114,7 @@ class WechatPay:
         """Close an unpaid order. Raises ProviderUnavailable when the outcome is unknown."""
         path = f"/v3/pay/transactions/out-trade-no/{quote(merchant_ref)}/close"
         try:
-            self._call("POST", path, {"mchid": self.account})
+            self.call("POST", path, {"mchid": self.account})
         except ProviderRejected as refused:
             if refused.code in ("ORDER_PAID", "ORDERPAID"):
                 return CloseResult.ALREADY_PAID
@@ -227,7 +227,7 @@ class WechatPay:
             ProviderRejected: refused for good.
         """
         try:
-            answer = self._call("POST", refunds.PATH, refunds.body(request))
+            answer = self.call("POST", refunds.PATH, refunds.body(request))
         except ProviderRejected as refused:
             if refused.code in refunds.LATER:
                 raise ProviderUnavailable(refused.code) from refused
@@ -237,7 +237,7 @@ class WechatPay:
     def query_refund(self, request: RefundRequest) -> RefundResult:
         """Ask about a refund. Raises ProviderUnavailable when the outcome is unknown."""
         try:
-            answer = self._call("GET", f"{refunds.PATH}/{quote(request.refund_no)}")
+            answer = self.call("GET", f"{refunds.PATH}/{quote(request.refund_no)}")
         except ProviderRejected as refused:
             if refused.code in ("RESOURCE_NOT_EXISTS", "REFUND_NOT_EXISTS"):
                 return RefundResult(RefundState.NOT_EXIST)
@@ -259,7 +259,7 @@ class WechatPay:
             ProviderUnavailable: no believable answer. BillBroken: not the file that was announced.
         """
         try:
-            told = self._call("GET", BILL_PATHS[kind].format(day=day.isoformat()))
+            told = self.call("GET", BILL_PATHS[kind].format(day=day.isoformat()))
         except ProviderRejected as refused:
             if refused.code == "NO_STATEMENT_EXIST":
                 return BillStatus.EMPTY
@@ -288,9 +288,10 @@ class WechatPay:
 
     # ------------------------------------------------------------------ calls
 
-    def _call(
+    def call(
         self, method: str, target: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
+        """Send one signed request and return its signed answer. Raises ProviderUnavailable, ProviderRejected."""
         raw = json.dumps(body, ensure_ascii=False).encode() if body is not None else b""
         answer = self._send(method, self.base_url + target, self._headers(method, target, raw), raw)
         return self._believed(answer)
