@@ -75,7 +75,7 @@ chromium: $(VENV)/dev.stamp
 	@"$(BIN)/python" -m local.chromium
 
 test: $(VENV)/dev.stamp chromium ## lint, types, import rules and every test
-	@$(MAKE) --no-print-directory lint types imports db-check
+	@$(MAKE) --no-print-directory -j 4 --output-sync lint types imports db-check
 	@"$(BIN)/pytest" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/dev.stamp ## the tests that failed last, then the others
