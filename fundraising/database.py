@@ -13,7 +13,7 @@ from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import BigInteger, DateTime, Engine, LargeBinary, MetaData, Text, Uuid, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -108,6 +108,11 @@ def one_statement() -> Iterator[None]:
         db.session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
     with transaction():
         yield
+
+
+def is_cut_off(error: Exception) -> bool:
+    """Whether what went wrong is the connection to the database, which says nothing about the work."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def ping_idle(engine: Engine) -> None:

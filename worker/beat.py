@@ -13,7 +13,7 @@ from celery.beat import Scheduler
 from celery.schedules import crontab, schedule
 
 from fundraising import logs
-from worker.app import app, settings
+from worker.app import app, only_ring, settings
 
 ONE_BEAT = 7_310_404
 SCHEDULE = {
@@ -81,4 +81,5 @@ def hold_lock() -> psycopg.Connection:
 
 if __name__ == "__main__":
     logs.setup()
+    only_ring()
     Beat(app=app, scheduler_cls=OnlyBeat, max_interval=5, loglevel="WARNING", quiet=True).run()

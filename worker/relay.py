@@ -21,7 +21,7 @@ from fundraising.database import db, transaction
 from fundraising.outbox.kinds import Queue
 from fundraising.outbox.service import CHANNEL
 from worker import handlers, tasks
-from worker.app import SOCKET_SECONDS, flask_app, settings
+from worker.app import SOCKET_SECONDS, flask_app, only_ring, settings
 
 LONGEST_QUEUE = 4
 LOOK_EVERY = 0.5
@@ -54,18 +54,21 @@ class Relay:
                 time.sleep(LOOK_EVERY)
                 continue
             for queue in sorted(due):
-                self.ring(Queue(queue))
+                if not self.ring(Queue(queue)):
+                    break
             if due:
                 time.sleep(GATHER)  # what comes in meanwhile is done as one set
 
-    def ring(self, queue: Queue) -> None:
-        """Ring one queue unless enough rings wait there; Redis being away is no error."""
+    def ring(self, queue: Queue) -> bool:
+        """Ring one queue unless enough rings wait there; False when Redis is away, which is no error."""
         try:
             if self.redis.llen(queue) < LONGEST_QUEUE:
                 tasks.RING[queue].apply_async(queue=queue, retry=False)
         except (redis.RedisError, OSError, BrokerAway) as away:
             log.warning("redis_away", queue=queue, error=type(away).__name__)
             time.sleep(LOOK_EVERY)
+            return False
+        return True
 
     def wait(self) -> None:
         """Sleep until NOTIFY or half a second, whichever is first."""
@@ -97,6 +100,7 @@ class Relay:
 
 if __name__ == "__main__":
     logs.setup()
+    only_ring()
     relay = Relay()
     signal.signal(signal.SIGTERM, relay.stop)
     signal.signal(signal.SIGINT, relay.stop)

@@ -105,7 +105,6 @@ def apply_facts(told: Sequence[Fact]) -> SettleResult:
     _book(judged)
     matching.match(held, [_settled_gift(j) for j in settled])
     gone, parked = outgoing.apply(going, found)
-    _wake_waiting(judged)
     counted = Counter([*(j.outcome for j in judged), *gone, *suspended])
     return SettleResult(dict(counted), frozenset(facts.key(fact) for fact in parked))
 
@@ -116,6 +115,7 @@ def drain(budget: timedelta, at_once: int = AT_ONCE) -> int:
     applied = 0
     while monotonic() < deadline:
         with transaction():
+            inbox.wake()
             notices = inbox.claim(at_once)
             _apply_notices(notices)
         applied += len(notices)
@@ -179,14 +179,6 @@ def _put_early_back(
             inbox.done([notice.id])
         else:
             audit.raise_alarm("payments:inbox:dead", {"notice": notice.id})
-
-
-def _wake_waiting(judged: Sequence[_Judged]) -> None:
-    """Let refunds and disputes be applied whose payment has come now."""
-    booked = [j.fact for j in judged if j.outcome in MONEY]
-    if booked:
-        refs = {ref for fact in booked for ref in (fact.merchant_ref, fact.payment_ref) if ref}
-        inbox.wake(sorted(refs))
 
 
 def _apply_alone(notice: ClaimedNotice, told: Sequence[Fact]) -> None:

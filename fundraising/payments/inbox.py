@@ -45,6 +45,28 @@ PUT_NEW = text(
 )
 """Keeps several notices whose numbers are new, and waits for no worker that holds a known one."""
 
+COME = """
+    SELECT n.id FROM payment_inbox n WHERE n.waits_for IS NOT NULL AND EXISTS (
+        SELECT FROM (
+            SELECT id FROM payment_attempt
+            WHERE provider = n.provider AND account = n.account AND merchant_ref = n.waits_for
+            UNION ALL
+            SELECT id FROM payment_attempt
+            WHERE provider = n.provider AND account = n.account AND provider_ref = n.waits_for
+        ) a JOIN payment_fact f ON f.attempt_id = a.id WHERE f.kind = 'paid')
+"""
+"""Notices that were put back until their payment came, and whose payment is booked now.
+
+Only what waits has the number of a payment, so however many notices are due, few are looked at."""
+WAKE = text(
+    "UPDATE payment_inbox SET due_at = :now, waits_for = NULL "  # noqa: S608  our own text
+    f"WHERE id IN ({COME} FOR UPDATE SKIP LOCKED)"
+)
+IS_DUE = text(
+    f"SELECT EXISTS ({COME}) OR EXISTS "  # noqa: S608  our own text
+    "(SELECT FROM payment_inbox WHERE state = 'new' AND due_at <= :now)"
+)
+
 
 @dataclass
 class Bell:
@@ -158,7 +180,10 @@ def claim(limit: int) -> list[ClaimedNotice]:
 def done(ids: Sequence[int]) -> None:
     """Mark notices as applied."""
     db.session.execute(
-        text("UPDATE payment_inbox SET state = 'done', last_error = NULL WHERE id = ANY(:ids)"),
+        text(
+            "UPDATE payment_inbox SET state = 'done', last_error = NULL, waits_for = NULL "
+            "WHERE id = ANY(:ids)"
+        ),
         {"ids": list(ids)},
     )
 
@@ -194,22 +219,18 @@ def park(notice_id: int, waits_for: str) -> bool:
     return is_dead
 
 
-def wake(payments: Sequence[str]) -> None:
-    """Let notices be due that waited for one of these payments, but for those at which a worker is just now."""
-    db.session.execute(
-        text(
-            "UPDATE payment_inbox SET due_at = :now, waits_for = NULL WHERE id IN ("
-            "SELECT id FROM payment_inbox WHERE waits_for = ANY(:payments) AND state = 'new' "
-            "FOR UPDATE SKIP LOCKED)"
-        ),
-        {"now": clock.now(), "payments": list(payments)},
-    )
+def wake() -> None:
+    """Let notices be due whose payment has come, but for those at which a worker is just now.
+
+    This is looked at before each claim, not told by the payment: a notice that is put back in the very
+    moment in which another worker books its payment cannot be missed.
+    """
+    db.session.execute(WAKE, {"now": clock.now()})
 
 
 def has_due() -> bool:
     """Whether notices wait to be applied."""
-    query = text("SELECT EXISTS (SELECT FROM payment_inbox WHERE state = 'new' AND due_at <= :now)")
-    return bool(db.session.execute(query, {"now": clock.now()}).scalar_one())
+    return bool(db.session.execute(IS_DUE, {"now": clock.now()}).scalar_one())
 
 
 def purge() -> int:

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import select, text, update
 
 from fundraising import clock
-from fundraising.database import db, transaction
+from fundraising.database import db, is_cut_off, transaction
 from fundraising.payments import facts, holding, service
 from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import (
@@ -72,7 +72,9 @@ def _poll(attempt_id: UUID, apply: Callable[[Sequence[Fact]], object]) -> bool:
         log.info("query_unknown", attempt=str(attempt.id), error=str(unknown))
         with transaction():
             _put_off(attempt, was)
-    except Exception:
+    except Exception as failed:
+        if is_cut_off(failed):
+            raise  # our own database went away, so it is due as before
         with transaction():
             _put_off(attempt, was)
         raise

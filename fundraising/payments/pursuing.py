@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import select, text, update
 
 from fundraising import clock
-from fundraising.database import db, transaction
+from fundraising.database import db, is_cut_off, transaction
 from fundraising.money import Money
 from fundraising.payments import holding, refunds, service
 from fundraising.payments.models import Attempt, Refund, RefundStage
@@ -83,7 +83,9 @@ def _pursue(refund_id: UUID, apply: Callable[[Sequence[Fact]], object]) -> bool:
         with transaction():
             _note(refund_id, str(unknown))
             _put_off(turn)
-    except Exception:
+    except Exception as failed:
+        if is_cut_off(failed):
+            raise  # our own database went away, so it is due as before
         with transaction():
             _put_off(turn)
         raise

@@ -44,7 +44,7 @@ from fundraising.payments.providers.base import (
 from tests import wechat
 from tests.conftest import FrozenClock
 from tests.factories import Make
-from tests.giving.test_settlement import paid, state_of
+from tests.giving.test_settlement import CUT_OFF, paid, state_of
 
 CLEARING = chart.clearing("wechatpay")
 Start = Callable[..., Gift]
@@ -428,16 +428,20 @@ class Killed(BaseException):
     """What becomes of a worker that is killed."""
 
 
-def test_a_refund_that_a_killed_worker_was_sending_is_asked_about_at_once(
-    gift: Gift, make_staff: Callable[..., User], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gone", [Killed(), CUT_OFF], ids=["killed", "database away"])
+def test_a_refund_that_was_being_sent_when_worker_or_database_went_is_asked_about_at_once(
+    gift: Gift,
+    make_staff: Callable[..., User],
+    monkeypatch: pytest.MonkeyPatch,
+    gone: BaseException,
 ) -> None:
-    provider = Refunding([Killed(), RefundState.SUCCEEDED], gift)
+    provider = Refunding([gone, RefundState.SUCCEEDED], gift)
     monkeypatch.setattr(payments, "provider", lambda _name: provider)
     one, two = make_staff("finance"), make_staff("finance")
     refund = gift_refunds.request(gift, Money(600), reason="why", actor_id=one.id)
     gift_refunds.approve(refund.id, two.id)
 
-    with pytest.raises(Killed):
+    with pytest.raises(type(gone)):
         pursuing.pursue_due(settlement.apply_facts)
     pursuing.pursue_due(settlement.apply_facts)
 

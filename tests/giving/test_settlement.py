@@ -11,6 +11,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from fundraising import clock
@@ -297,14 +298,18 @@ class Killed(BaseException):
     """What becomes of a worker that is killed."""
 
 
-def test_what_a_killed_worker_was_asking_about_is_asked_again_at_once(
-    app: Flask, start: Start, frozen_clock: FrozenClock
+CUT_OFF = OperationalError("SELECT 1", {}, Exception("gone"), connection_invalidated=True)
+
+
+@pytest.mark.parametrize("gone", [Killed(), CUT_OFF], ids=["killed", "database away"])
+def test_what_a_worker_was_asking_about_when_it_or_the_database_went_is_asked_again_at_once(
+    app: Flask, start: Start, frozen_clock: FrozenClock, gone: BaseException
 ) -> None:
     gift = start()
     db.session.commit()
     frozen_clock.move(seconds=11)
-    with pytest.raises(Killed):
-        poll(app, Answering(Killed()))
+    with pytest.raises(type(gone)):
+        poll(app, Answering(gone))
 
     poll(app, Answering(QueryResult(OrderState.PAID, [paid(gift, source=FactSource.QUERY)])))
 

@@ -152,6 +152,20 @@ def test_a_refund_before_its_payment_waits_for_it_and_no_longer(
     all_hold()
 
 
+def test_a_refund_put_back_just_after_its_payment_was_booked_is_due_at_once(
+    client: FlaskClient, gift: Gift
+) -> None:
+    """Two workers pass each other: one saw no payment yet, the other books it before the first commits."""
+    post(client, Event("refund.created", stripe.refund(None, 400, gift.order_no)).raw())
+    (notice,) = inbox.claim(1)
+    settlement.apply_facts(payments.provider("stripe").parse(paid(gift).raw()))
+    inbox.park(notice.id, f"pi_{gift.order_no}")
+
+    assert inbox.has_due()
+    settlement.drain(timedelta(seconds=5))
+    assert clearing() == 600
+
+
 def test_a_refund_whose_payment_never_comes_is_shown_to_a_person(client: FlaskClient) -> None:
     send(client, Event("refund.created", stripe.refund(None, 400, "SOMEBODYELSES")))
     for _ in range(inbox.MOST_ATTEMPTS):

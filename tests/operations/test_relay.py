@@ -1,4 +1,4 @@
-"""The relay while Redis is away: it goes on looking, and rings again when Redis is back."""
+"""Redis away: the relay goes on looking and rings again when it is back, and the worker is back soon too."""
 
 import subprocess
 import sys
@@ -19,9 +19,32 @@ bell.ring(Queue.MONEY)
 print("still here")
 """
 
+WAIT = """
+import kombu.utils.functional
+from worker.app import app
+kombu.utils.functional.sleep = lambda _seconds: None
+pauses = []
+def away(_error, pause):
+    pauses.append(pause)
+    if len(pauses) == 40:
+        raise SystemExit(print(max(pauses)))
+app.connection_for_read().ensure_connection(away)
+"""
+
 
 def test_a_redis_that_is_away_does_not_end_the_relay() -> None:
     """Both ways of noticing: the look at the queue fails, or only the ring itself does."""
+    done = _run(RING)
+
+    assert done.stdout.endswith("still here\n"), done.stderr[-2000:]
+    assert done.stdout.count("redis_away") + done.stderr.count("redis_away") == 2
+
+
+def test_a_worker_looks_for_a_lost_redis_every_two_seconds_however_long_it_was_away() -> None:
+    assert _run(WAIT).stdout == "2.0\n"
+
+
+def _run(script: str) -> "subprocess.CompletedProcess[str]":
     env = {
         "ENVIRONMENT": "test",
         "SECRET_KEY": "for this test, long enough to be taken",
@@ -29,9 +52,7 @@ def test_a_redis_that_is_away_does_not_end_the_relay() -> None:
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "PUBLIC_URL": "http://localhost",
     }
-    done = subprocess.run(
-        [sys.executable, "-c", RING], cwd=ROOT, env=env, capture_output=True, text=True, check=False
-    )
-
-    assert done.stdout.endswith("still here\n"), done.stderr[-2000:]
-    assert done.stdout.count("redis_away") + done.stderr.count("redis_away") == 2
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
