@@ -25,6 +25,7 @@ from flask import Flask, Response, abort, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from fundraising import clock
+from fundraising.payments.providers import strict_json
 from fundraising.payments.providers.wechatpay import signing
 from fundraising.payments.simulators import base, papay, safety
 from fundraising.payments.simulators.journal import Journal
@@ -205,7 +206,7 @@ def _orders(app: Flask, simulator: Simulator) -> None:
 
     @app.post("/v3/pay/transactions/<any(native, jsapi, h5):product>")
     def opened(product: str) -> Response:
-        body = orders.open(product, signing.read_json(request.get_data()))
+        body = orders.open(product, strict_json.read(request.get_data()))
         if policy.fail_api == "timeout_after_commit":
             return Response("late", 504)
         return simulator.answer(200, body)
@@ -229,7 +230,7 @@ def _refunds(app: Flask, simulator: Simulator) -> None:
 
     @app.post("/v3/refund/domestic/refunds")
     def refunded() -> Response:
-        told = refunds.refund(signing.read_json(request.get_data()))
+        told = refunds.refund(strict_json.read(request.get_data()))
         if policy.fail_api == "timeout_after_commit":
             return Response("late", 504)
         return simulator.answer(200, told)

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -12,12 +11,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
+from fundraising.payments.providers import strict_json
 from fundraising.payments.providers.base import Rejected, Unparsable
 
 RSA2 = "RSA2"
 MOST_FIELDS = 100
-MAX_BRACKETS = 200
-"""More than any answer holds, and far fewer than Python's reader can nest."""
 _BLANKS = " \t\r\n"
 
 
@@ -110,7 +108,7 @@ def members(text: str) -> dict[str, tuple[Any, str]]:
     Raises:
         Unparsable: not one JSON object, or a name twice.
     """
-    if text.count("{") + text.count("[") > MAX_BRACKETS:
+    if text.count("{") + text.count("[") > strict_json.MOST_BRACKETS:
         raise Unparsable("too deep")
     try:
         return _scan(text)
@@ -122,9 +120,9 @@ def _scan(text: str) -> dict[str, tuple[Any, str]]:
     found: dict[str, tuple[Any, str]] = {}
     at, is_more = _after(text, 0, "{"), text.lstrip(_BLANKS)[1:].lstrip(_BLANKS)[:1] != "}"
     while is_more:
-        name, at = _READER.raw_decode(text, at)
+        name, at = strict_json.READER.raw_decode(text, at)
         start = _after(text, at, ":")
-        value, stop = _READER.raw_decode(text, start)
+        value, stop = strict_json.READER.raw_decode(text, start)
         if not isinstance(name, str) or name in found:
             raise ValueError("a name")
         found[name] = (value, text[start:stop])
@@ -148,13 +146,3 @@ def _after_blanks(text: str, at: int) -> int:
     while at < len(text) and text[at] in _BLANKS:
         at += 1
     return at
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
-
-
-_READER = json.JSONDecoder(object_pairs_hook=_no_duplicates)

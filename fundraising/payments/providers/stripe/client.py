@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from fundraising import clock
+from fundraising.payments.providers import strict_json
 from fundraising.payments.providers.base import (
     BillKind,
     BillRow,
@@ -44,6 +45,8 @@ SHORTEST_SESSION = timedelta(minutes=31)
 LONGEST_SESSION = timedelta(hours=26)
 PAGE, MOST_PAGES = 100, 50
 SUBJECT_LENGTH = 200
+MOST_BRACKETS = 2000
+"""An event holds the whole object it tells of."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +207,7 @@ class Stripe:
             Rejected: not authentic. Unparsable: authentic, but no event for us.
         """
         signing.verify(headers, raw, self.webhook_secrets, now)
-        event = signing.read_json(raw)
+        event = strict_json.read(raw, MOST_BRACKETS)
         number, kind = event.get("id"), event.get("type")
         if not isinstance(number, str) or not 1 <= len(number) <= 128 or not isinstance(kind, str):
             raise Unparsable("no number")
@@ -216,7 +219,7 @@ class Stripe:
 
     def parse(self, raw: bytes) -> list[Fact]:
         """Read an authentic event. Raises Unparsable."""
-        return objects.event_facts(signing.read_json(raw), self.account)
+        return objects.event_facts(strict_json.read(raw, MOST_BRACKETS), self.account)
 
     def reply(self, status: int) -> Reply:
         """Answer by the status alone: Stripe sends again whatever is not of the two hundreds."""

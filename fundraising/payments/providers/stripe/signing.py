@@ -6,20 +6,16 @@ kinds on malformed input. This one answers everything with one of two errors.
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
-from fundraising.payments.providers.base import Rejected, Stale, Unparsable
+from fundraising.payments.providers.base import Rejected, Stale
 
 HEADER = "stripe-signature"
 SKEW_SECONDS = 300
 LONGEST_HEADER = 2048
 MOST_PARTS = 20
-MAX_BRACKETS = 2000
-"""More than any event holds, and far fewer than Python's reader can nest."""
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
@@ -61,26 +57,3 @@ def _parts(value: str) -> tuple[str, list[str]]:
     if len(stamps) != 1 or not _TIMESTAMP.fullmatch(stamps[0]) or not signatures:
         raise Rejected("header form")
     return stamps[0], signatures
-
-
-def read_json(raw: bytes) -> dict[str, Any]:
-    """Read an object, refusing names given twice and deep nesting. Raises Unparsable."""
-    if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
-        raise Unparsable("too deep")
-    try:
-        value = _READER.decode(raw.decode())
-    except (ValueError, RecursionError) as bad:
-        raise Unparsable("not JSON") from bad
-    if not isinstance(value, dict):
-        raise Unparsable("not an object")
-    return value
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
-
-
-_READER = json.JSONDecoder(object_pairs_hook=_no_duplicates)

@@ -13,6 +13,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from fundraising import clock
+from fundraising.payments.providers import strict_json
 from fundraising.payments.providers.base import (
     BillBroken,
     BillKind,
@@ -183,7 +184,7 @@ class WechatPay:
             Unparsable: authentic, but not a notice.
         """
         signing.verify(headers, raw, self.verify_keys, now)
-        body = signing.read_json(raw)
+        body = strict_json.read(raw)
         number, event = body.get("id"), body.get("event_type")
         if not isinstance(number, str) or not isinstance(event, str) or not 1 <= len(number) <= 64:
             raise Unparsable("no id or event type")
@@ -193,7 +194,7 @@ class WechatPay:
 
     def parse(self, raw: bytes) -> list[Fact]:
         """Read an authentic notice. Events we do not know mean nothing to us."""
-        body = signing.read_json(raw)
+        body = strict_json.read(raw)
         expected = EVENT_KINDS.get(str(body.get("event_type")))
         if expected is None:
             return []
@@ -342,7 +343,7 @@ class WechatPay:
         if answer.status_code == NO_CONTENT:
             return {}
         try:
-            body = signing.read_json(answer.content)
+            body = strict_json.read(answer.content)
         except Unparsable as garbage:
             raise ProviderUnavailable("no JSON") from garbage
         if answer.is_success:

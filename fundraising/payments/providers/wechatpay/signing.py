@@ -15,12 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from fundraising.payments.providers import strict_json
 from fundraising.payments.providers.base import Rejected, Stale, Undecryptable, Unparsable
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 SKEW_SECONDS = 300
-MAX_BRACKETS = 200
-"""More than any answer holds, and far fewer than Python's reader can nest."""
 _TIMESTAMP = re.compile(r"[0-9]{10}")
 
 
@@ -88,19 +87,6 @@ def verify(
         raise Stale("timestamp skew")
 
 
-def read_json(raw: bytes) -> dict[str, Any]:
-    """Read an object, refusing duplicate keys and deep nesting. Raises Unparsable."""
-    if raw.count(b"{") + raw.count(b"[") > MAX_BRACKETS:
-        raise Unparsable("too deep")
-    try:
-        value = _READER.decode(raw.decode())
-    except (ValueError, RecursionError) as bad:
-        raise Unparsable("not JSON") from bad
-    if not isinstance(value, dict):
-        raise Unparsable("not an object")
-    return value
-
-
 def open_resource(envelope: Mapping[str, Any], keys: Sequence[bytes]) -> dict[str, Any]:
     """Return the plaintext of a notice's resource, trying each APIv3 key (old and new while rotating).
 
@@ -119,7 +105,7 @@ def open_resource(envelope: Mapping[str, Any], keys: Sequence[bytes]) -> dict[st
         raise Unparsable("resource") from bad
     for key in keys:
         try:
-            return read_json(_cipher(key).decrypt(nonce, sealed, extra))
+            return strict_json.read(_cipher(key).decrypt(nonce, sealed, extra))
         except (InvalidTag, ValueError):
             continue
     raise Undecryptable
@@ -131,16 +117,6 @@ def seal_resource(plain: Mapping[str, Any], key: bytes, *, nonce: str, extra: st
     return base64.b64encode(AESGCM(key).encrypt(nonce.encode(), data, extra.encode())).decode()
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
-
-
 @lru_cache(maxsize=8)
 def _cipher(key: bytes) -> AESGCM:
     return AESGCM(key)
-
-
-_READER = json.JSONDecoder(object_pairs_hook=_no_duplicates)
