@@ -218,7 +218,9 @@ def book(import_id: UUID, budget: timedelta | None = None, source: Source | None
             return False
         with transaction():
             platform_refunds.book(import_id, told[start : start + REFUNDS_AT_ONCE])
+    doubtful = [one.row for one in planned.refunds if one.state is RefundState.DOUBTFUL]
     with transaction():
+        platform_refunds.ask(import_id, doubtful)
         _finish(import_id, source)
     return True
 

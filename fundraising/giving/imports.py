@@ -34,6 +34,7 @@ class RefundState(StrEnum):
     NEVER_BOOKED = "never_booked"
     OPEN = "open"
     BOOKED = "booked"
+    DOUBTFUL = "doubtful"
 
 
 @dataclass(frozen=True)
@@ -176,15 +177,17 @@ def refunds(source: Source, known: Set[str]) -> list[PlannedRefund]:
     here = {row.number for row in source.file.rows} | known
     left = platform_refunds.missing(source.file.refunds, source.platform)
     return [
-        PlannedRefund(row, _state(fen, is_here=row.number in here))
-        for row, fen in zip(source.file.refunds, left, strict=True)
+        PlannedRefund(row, _state(one, is_here=row.number in here))
+        for row, one in zip(source.file.refunds, left, strict=True)
     ]
 
 
-def _state(missing_fen: int, *, is_here: bool) -> RefundState:
+def _state(left: platform_refunds.Missing, *, is_here: bool) -> RefundState:
     if not is_here:
         return RefundState.NEVER_BOOKED
-    return RefundState.OPEN if missing_fen else RefundState.BOOKED
+    if left.is_doubtful:
+        return RefundState.DOUBTFUL
+    return RefundState.OPEN if left.fen else RefundState.BOOKED
 
 
 def _known(channel: str, numbers: Iterable[str]) -> dict[str, _Known]:

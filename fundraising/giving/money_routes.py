@@ -16,7 +16,14 @@ from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import transaction
 from fundraising.errors import DomainError, Invalid, NotFound
-from fundraising.giving import queries, refunds, resolving, words
+from fundraising.giving import (
+    platform_refunds,
+    queries,
+    refunds,
+    resolving,
+    transfer_refunds,
+    words,
+)
 from fundraising.giving.errors import PaidInForeignMoney
 from fundraising.giving.forms import RefundForm
 from fundraising.i18n import gettext as _
@@ -107,6 +114,9 @@ def _decide(review_id: UUID, what: str, note: str) -> str:
         case "refund":
             refunds.propose_for(review_id, reason=note, actor_id=actor_id)
             return str(_("The refund waits for a second person."))
+        case "book":
+            platform_refunds.book_told(review_id, note=note, actor_id=actor_id)
+            return str(_("The refund is booked."))
         case "cover":
             refunds.cover(review_id, actor_id)
             review_desk.close(review_id, actor_id, note or str(_("Covered.")))
@@ -138,6 +148,7 @@ def _refunds_page(refused: str = "") -> str:
         gifts=refunds.gifts_of([*waiting, *over]),
         disputes=facts.disputes([r.attempt_id for r in [*waiting, *over] if r.is_external]),
         names=accounts.names_of({person for person in people if person}),
+        to_send=transfer_refunds.waiting(),
         refused=refused,
     )
 

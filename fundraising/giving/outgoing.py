@@ -5,7 +5,7 @@ any more is booked as a receivable that the chapter's own funds must cover, and 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import text
@@ -127,6 +127,8 @@ def _left(back: _Back) -> str:
     attempt = refunds.lock_attempt(back.order.attempt_id)
     gone_fen = facts.gone_fen(attempt.id) + back.fact.amount.minor
     refund = refunds.settle(back.fact.fact_ref, attempt, back.fact, back.origin, gone_fen)
+    if not refund.is_external:
+        back = replace(back, origin=RefundOrigin(refund.origin))
     if gone_fen > attempt.paid_fen:
         return _too_much(back)
     outcome = "refunded"
@@ -221,7 +223,9 @@ def _return_to_gift(back: _Back) -> None:
     entry_id = _post(back.id, back.fact, income, EntryKind.MONEY_RETURNED, fund_id)
     lot = NewLot(LotSource.RETURNED, back.id, back.fact.amount, entry_id)
     funds.add_lots(fund_id, [lot])
-    _change_gift(back.order.gift_id, fund_id, -back.fact.amount.minor)
+    gift_id = back.order.gift_id
+    _change_gift(gift_id, fund_id, -back.fact.amount.minor)
+    outbox.add(Kind.FOLLOW_REFUND, f"receipt-return:{back.id}", {"gift_id": str(gift_id)})
 
 
 VERBS: dict[FactKind, Callable[[_Back], str]] = {

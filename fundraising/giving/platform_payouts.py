@@ -268,7 +268,11 @@ def _proposal(line: BankLine, batches: Sequence[GiftImport], fee: Money | None) 
         raise NothingChosen
     file_fee = sum(_file_fee(batch) for batch in batches)
     if fee is None:
-        fee = Money(file_fee or _likely_fee(sum(b.waiting_fen for b in batches), line.amount_fen))
+        gross_fen = sum(batch.waiting_fen for batch in batches)
+        kept_fen = gross_fen - line.amount_fen
+        is_whole = kept_fen == sum(b.fee_fen for b in batches if not b.settled_fen)
+        # some platforms give a refunded gift's share of their fee back, others keep it
+        fee = Money(kept_fen if is_whole else file_fee or _likely_fee(gross_fen, line.amount_fen))
     return Proposal(line, batches, fee.minor, file_fee)
 
 

@@ -2,26 +2,32 @@
 
 A file tells a refund in one of two ways: as a line of its own (an event, known by gift, time and amount), or
 in the gift's own line, as all that went back of it so far. Either way only what is not booked yet is booked,
-so the same file again, or a longer one, changes nothing.
+so the same file again, or a longer one, changes nothing. An event that may be what an earlier file told as a
+sum, or a second refund of its size, is decided by a person.
 
 Locks: imports by id, gifts by id, pledges, months, lanes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
 
 from fundraising import clock
+from fundraising.audit import service as audit
 from fundraising.database import db
 from fundraising.giving import outgoing
+from fundraising.giving.errors import NotByThisRoad
 from fundraising.giving.import_models import GiftImport
 from fundraising.giving.matching import service as matching
 from fundraising.giving.outgoing import Given
 from fundraising.ledger import service as ledger
 from fundraising.money import Money
 from fundraising.payments import reviews
+from fundraising.payments.errors import RefundTooLarge
 from fundraising.payments.models import ReviewKind
 from fundraising.payments.platforms.gift_files import RefundRow
 from fundraising.payments.providers.base import Fact, FactKind, FactSource
@@ -35,6 +41,15 @@ class Told:
     total_fen: int = 0
     as_sum_fen: int = 0
     events: frozenset[str] = frozenset()
+    heard_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Missing:
+    """How much of a refund is not booked yet; ``is_doubtful`` where it may be a sum that is."""
+
+    fen: int
+    is_doubtful: bool = False
 
 
 @dataclass
@@ -42,6 +57,7 @@ class _Gift:
     """A gift under lock, with the import it came by."""
 
     given: Given
+    ref: str
     campaign_id: UUID
     import_id: UUID
     left_fen: int
@@ -51,7 +67,7 @@ def told(platform: str, numbers: Sequence[str]) -> dict[str, Told]:
     """Return what is booked of the refunds of these gifts, by their numbers at the platform."""
     rows = db.session.execute(
         text(
-            "SELECT merchant_ref, fact_ref, amount_fen FROM payment_fact "
+            "SELECT merchant_ref, fact_ref, amount_fen, recorded_at FROM payment_fact "
             "WHERE provider = :platform AND kind = 'refunded' AND merchant_ref = ANY(:numbers)"
         ),
         {"platform": platform, "numbers": list(numbers)},
@@ -64,16 +80,21 @@ def told(platform: str, numbers: Sequence[str]) -> dict[str, Told]:
             known.total_fen + row.amount_fen,
             known.as_sum_fen + (row.amount_fen if is_sum else 0),
             known.events | {row.fact_ref},
+            max(known.heard_at or row.recorded_at, row.recorded_at) if is_sum else known.heard_at,
         )
     return found
 
 
-def missing(rows: Sequence[RefundRow], platform: str) -> list[int]:
-    """Return for each refund of a file how much of it is not booked yet, in fen."""
+def missing(rows: Sequence[RefundRow], platform: str) -> list[Missing]:
+    """Return for each refund of a file how much of it is not booked yet."""
     known = told(platform, [row.number for row in rows])
     totals = {number: one.total_fen for number, one in known.items()}
     explained = {number: one.as_sum_fen for number, one in known.items()}
-    return [_missing(row, known.get(row.number, Told()), totals, explained) for row in rows]
+    sums = {row.number for row in rows if row.is_sum}
+    return [
+        _missing(row, known.get(row.number, Told()), totals, explained, has_sum=row.number in sums)
+        for row in rows
+    ]
 
 
 def book(import_id: UUID, rows: Sequence[RefundRow]) -> None:
@@ -85,8 +106,8 @@ def book(import_id: UUID, rows: Sequence[RefundRow]) -> None:
     gifts = _lock_gifts(batch, rows)
     matching.hold({gift.campaign_id for gift in gifts.values()})
     ledger.hold_months([row.at for row in rows])
-    for row, fen in zip(rows, missing(rows, batch.platform), strict=True):
-        gift = gifts.get(row.number)
+    for row, left in zip(rows, missing(rows, batch.platform), strict=True):
+        gift, fen = gifts.get(row.number), left.fen
         if gift is None or not fen:
             continue
         if fen > gift.left_fen:
@@ -98,23 +119,73 @@ def book(import_id: UUID, rows: Sequence[RefundRow]) -> None:
     db.session.flush()
 
 
+def ask(import_id: UUID, rows: Sequence[RefundRow]) -> None:
+    """Let a person say of each of these refunds whether the sum told before was it, or it is another one."""
+    batch = _lock_imports(import_id, rows)
+    known = told(batch.platform, [row.number for row in rows])
+    for row in rows:
+        _ask(batch, row, told_fen=known.get(row.number, Told()).as_sum_fen)
+
+
+def book_told(review_id: UUID, *, note: str, actor_id: UUID) -> None:
+    """Book a refund that a person found to be another one than the sum told before.
+
+    Raises:
+        NotByThisRoad: the review is about something else, or over.
+        RefundTooLarge: the gift holds less.
+        NoteMissing: nothing was said.
+    """
+    review = reviews.lock(review_id)
+    if review.closed_at is not None or "told_fen" not in review.detail:
+        raise NotByThisRoad
+    detail = review.detail
+    row = RefundRow(
+        detail["line"],
+        detail["gift"],
+        Money(detail["amount_fen"]),
+        datetime.fromisoformat(detail["at"]),
+    )
+    batch = _lock_imports(UUID(detail["import"]), [row])
+    gift = _lock_gifts(batch, [row])[row.number]
+    if row.amount.minor > gift.left_fen:
+        raise RefundTooLarge(left_fen=gift.left_fen)
+    matching.hold({gift.campaign_id})
+    ledger.hold_months([row.at])
+    outgoing.take_off(uuid7(), _fact(batch.platform, row, row.amount.minor), gift.given)
+    _note(gift.import_id, row.amount.minor)
+    reviews.close(review_id, actor_id, note)
+    amount = {"amount_fen": row.amount.minor}
+    audit.record("refund.told", f"gift:{gift.ref}", actor_id, amount)
+
+
 # ---------------------------------------------------------------------- inside
 
 
-def _missing(row: RefundRow, known: Told, totals: dict[str, int], explained: dict[str, int]) -> int:
+def _missing(
+    row: RefundRow,
+    known: Told,
+    totals: dict[str, int],
+    explained: dict[str, int],
+    *,
+    has_sum: bool,
+) -> Missing:
     total = totals.get(row.number, 0)
+    left = Missing(row.amount.minor)
     if row.is_sum:
-        fen = max(0, row.amount.minor - total)
-        explained[row.number] = explained.get(row.number, 0) + fen
+        left = Missing(max(0, row.amount.minor - total))
+        explained[row.number] = explained.get(row.number, 0) + left.fen
     elif _ref(row) in known.events:
-        fen = 0
-    elif row.amount.minor <= explained.get(row.number, 0):
-        explained[row.number] -= row.amount.minor  # the sum told before was this
-        fen = 0
-    else:
-        fen = row.amount.minor
-    totals[row.number] = total + fen
-    return fen
+        left = Missing(0)
+    elif row.amount.minor <= explained.get(row.number, 0) and not _is_later(row, known):
+        explained[row.number] -= row.amount.minor  # the sum told before was this, or was it not?
+        left = Missing(0, is_doubtful=not has_sum)
+    totals[row.number] = total + left.fen
+    return left
+
+
+def _is_later(row: RefundRow, known: Told) -> bool:
+    """Whether a refund happened after the sum was told, which cannot hold it then."""
+    return known.heard_at is not None and row.at > known.heard_at
 
 
 def _ref(row: RefundRow) -> str:
@@ -158,7 +229,7 @@ def _lock_gifts(batch: GiftImport, rows: Sequence[RefundRow]) -> dict[str, _Gift
     found = db.session.execute(
         text(
             """
-            SELECT g.id, g.external_ref, g.campaign_id, g.fund_id, f.kind,
+            SELECT g.id, g.ref, g.external_ref, g.campaign_id, g.fund_id, f.kind,
                    g.amount_fen - g.refunded_fen AS left_fen, l.import_id
             FROM giving_gift g JOIN fund f ON f.id = g.fund_id
             LEFT JOIN giving_import_line l ON l.gift_id = g.id
@@ -171,6 +242,7 @@ def _lock_gifts(batch: GiftImport, rows: Sequence[RefundRow]) -> dict[str, _Gift
     return {
         row.external_ref: _Gift(
             Given(row.id, row.fund_id, row.kind, None),
+            row.ref,
             row.campaign_id,
             row.import_id or batch.id,
             row.left_fen,
@@ -186,10 +258,15 @@ def _note(import_id: UUID, fen: int) -> None:
     )
 
 
-def _ask(batch: GiftImport, row: RefundRow) -> None:
-    reviews.open_review(
-        ReviewKind.PLATFORM_REFUND,
-        f"refund:{batch.platform}:{_ref(row)}",
-        {"platform": batch.platform, "gift": row.number, "amount_fen": row.amount.minor,
-         "import": str(batch.id), "line": row.line},
-    )  # fmt: skip
+def _ask(batch: GiftImport, row: RefundRow, told_fen: int | None = None) -> None:
+    detail: dict[str, Any] = {
+        "platform": batch.platform,
+        "gift": row.number,
+        "amount_fen": row.amount.minor,
+        "import": str(batch.id),
+        "line": row.line,
+    }
+    if told_fen is not None:
+        detail |= {"told_fen": told_fen, "at": row.at.isoformat()}
+    key = f"refund:{batch.platform}:{_ref(row)}"
+    reviews.open_review(ReviewKind.PLATFORM_REFUND, key, detail)

@@ -32,6 +32,7 @@ from fundraising.ledger.service import NewEntry, credit, debit
 from fundraising.money import Money
 from fundraising.payments import facts, refunds, reviews
 from fundraising.payments import service as payments
+from fundraising.payments.errors import RefundTooLarge
 from fundraising.payments.models import Attempt, ProviderFact, Refund, RefundOrigin, ReviewKind
 
 Gate = Callable[[UUID], str | None]
@@ -72,6 +73,7 @@ def request(gift: Gift, amount: Money, *, reason: str, actor_id: UUID) -> Refund
         raise NotByThisRoad
     _require_yuan(attempt)
     _pass_gates(gift.id)
+    _require_left(gift, attempt, amount)
     lane = fund_queries.lane(gift.fund_id)
     if lane.unspent_fen - lane.reserved_fen < amount.minor:
         raise FundOverspent
@@ -114,9 +116,11 @@ def propose_for(review_id: UUID, *, reason: str, actor_id: UUID) -> Refund:
     attempt = refunds.lock_attempt(review.attempt_id)
     _require_yuan(attempt)
     is_second = review.kind == ReviewKind.DUPLICATE
+    fact = db.session.get(ProviderFact, review.fact_id)
+    received_fen = fact.amount_fen if fact else attempt.refundable_fen
     return refunds.request(
         attempt.id,
-        Money(attempt.refundable_fen, attempt.currency),
+        Money(min(attempt.refundable_fen, received_fen), attempt.currency),
         origin=RefundOrigin.UNAPPLIED if is_second else RefundOrigin.SUSPENSE,
         reason=reason.strip(),
         actor_id=actor_id,
@@ -204,6 +208,15 @@ def _gift_of(fact: ProviderFact) -> Gift:
     if fact.attempt_id is not None:
         return queries.by_id(payments.get(fact.attempt_id).order_id)
     return queries.by_number(fact.provider, fact.merchant_ref or "")
+
+
+def _require_left(gift: Gift, attempt: Attempt, amount: Money) -> None:
+    """Require that a gift still holds so much; a second payment under its code is not the gift's."""
+    refunds.lock_attempt(attempt.id)
+    asked_fen = refunds.open_fen(attempt.id, RefundOrigin.GIFT)
+    left_fen = gift.amount_fen - gift.refunded_fen - asked_fen
+    if amount.minor > left_fen:
+        raise RefundTooLarge(left_fen=left_fen)
 
 
 def _require_yuan(attempt: Attempt) -> None:

@@ -76,6 +76,12 @@ DETAILS: dict[str, Any] = {
     "bill": _l("Bill"),
     "lines": _l("Lines"),
     "notice": _l("Notice"),
+    "platform": _l("Platform"),
+    "gift": _l("Gift number"),
+    "line": _l("Line"),
+    "import": _l("Import"),
+    "told_fen": _l("Told before, as a sum"),
+    "at": _l("Time"),
 }
 DAY_STATES: dict[str, Any] = {
     "waiting": _l("Waiting for the bill"),

@@ -127,11 +127,14 @@ def keep(kept: Sequence[Kept]) -> None:
 
 
 def paid_outcomes(attempt_ids: Sequence[UUID]) -> dict[UUID, str]:
-    """Return how the payment of each attempt was booked; attempts without a payment are left out."""
+    """Return how the payment of each attempt was booked; attempts without a payment are left out.
+
+    A transfer may be paid twice under one code: then what became the gift is named.
+    """
     rows = db.session.execute(
         text(
-            "SELECT attempt_id, outcome FROM payment_fact "
-            "WHERE attempt_id = ANY(:ids) AND kind = 'paid' ORDER BY recorded_at, id"
+            "SELECT attempt_id, outcome FROM payment_fact WHERE attempt_id = ANY(:ids) "
+            "AND kind = 'paid' ORDER BY outcome = 'settled', recorded_at, id"
         ),
         {"ids": list(attempt_ids)},
     )

@@ -26,11 +26,15 @@ from fundraising.payments.errors import (
 from fundraising.payments.models import Attempt, Refund, RefundOrigin, RefundStage
 from fundraising.payments.providers.base import (
     Fact,
+    Product,
 )
 from fundraising.references import order_number
 
 MOST_REFUNDS = 50
 """Of one payment, the least that any provider allows (WeChat Pay refund documentation 4012556457)."""
+
+BY_HAND = Product.BANK_TRANSFER.provider
+"""Where people send refunds themselves, so that one on its way may still be given up."""
 
 PAUSES = (5, 15, 30, 60, 300, 1800, 3600)
 
@@ -108,10 +112,11 @@ def approve(refund_id: UUID, actor_id: UUID) -> Refund:
 
 
 def cancel(refund_id: UUID, actor_id: UUID) -> None:
-    """Give up a refund that was not sent yet. Raises RefundNotOpen."""
+    """Give up a refund that was not sent yet, or that a person was to send. Raises RefundNotOpen."""
     attempt = lock_attempt(get(refund_id).attempt_id)
     refund = lock(refund_id)
-    if refund.state not in (RefundStage.PROPOSED, RefundStage.APPROVED):
+    by_hand = (RefundStage.SUBMITTED,) if attempt.provider == BY_HAND else ()
+    if refund.state not in (RefundStage.PROPOSED, RefundStage.APPROVED, *by_hand):
         raise RefundNotOpen
     _release(attempt, refund, RefundStage.CANCELLED)
     _record("refund.cancelled", refund, actor_id)
@@ -255,6 +260,17 @@ def of_attempts(attempt_ids: Sequence[UUID]) -> list[Refund]:
     """Return the refunds of some attempts, the first one first."""
     query = select(Refund).where(Refund.attempt_id.in_(attempt_ids)).order_by(Refund.id)
     return list(db.session.execute(query).scalars())
+
+
+def open_fen(attempt_id: UUID, origin: RefundOrigin) -> int:
+    """Return how much of an attempt's payments is asked for to go back from that origin and has not gone yet."""
+    query = select(func.coalesce(func.sum(Refund.amount_fen), 0)).where(
+        Refund.attempt_id == attempt_id,
+        Refund.origin == origin,
+        Refund.is_external.is_(False),
+        Refund.finished_at.is_(None),
+    )
+    return int(db.session.execute(query).scalar_one())
 
 
 def waiting(limit: int = 100) -> list[Refund]:

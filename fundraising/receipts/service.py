@@ -159,10 +159,13 @@ def reissue(gift_id: UUID, reason: str, actor_id: UUID | None = None) -> Receipt
 
 
 def follow(gift_id: UUID) -> Receipt | None:
-    """Replace the receipt a gift is on when it no longer says what is left; return the new one, if any."""
+    """Replace the receipt a gift is on when it no longer says what is left; return the new one, if any.
+
+    A gift whose money came back after its receipt was void for the refund gets another one.
+    """
     receipt = _lock_receipt(gift_id)
     if receipt is None:
-        return None
+        return _issue_again(gift_id)
     said = {line.gift_id: line.amount_fen for line in queries.lines_of(receipt.id)}
     if said[gift_id] == gifts.by_id(gift_id).kept_fen:
         return None
@@ -170,6 +173,12 @@ def follow(gift_id: UUID) -> Receipt | None:
 
 
 # ---------------------------------------------------------------------- inside
+
+
+def _issue_again(gift_id: UUID) -> Receipt | None:
+    gift, old = gifts.by_id(gift_id), queries.find_void(gift_id)
+    is_due = gift.is_paid and gift.kept_fen and gift.receipt_rule == ReceiptRule.AT_ONCE
+    return issue(gift_id) if is_due and old and old.void_reason == letters.REFUND else None
 
 
 def _lock(gift_ids: Sequence[UUID]) -> list[Gift]:

@@ -28,7 +28,7 @@ from fundraising.audit import service as audit
 from fundraising.database import transaction
 from fundraising.errors import DomainError, Invalid
 from fundraising.funds import queries as funds
-from fundraising.giving import transfers
+from fundraising.giving import transfer_refunds, transfers
 from fundraising.i18n import at_minute, fen, pick
 from fundraising.i18n import gettext as _
 from fundraising.i18n import lazy_gettext as _l
@@ -154,7 +154,7 @@ def bank() -> ResponseReturnValue:
 def book_line(line_id: UUID) -> ResponseReturnValue:
     """Book a line as a payout, a gift, the bank's own charge or interest, or tie it to its voucher."""
     chosen, entry_id = request.form.get("as", ""), _uuid(request.form.get("entry"))
-    ways = (*words.PAID_OUT_BY, *words.DEPOSITS, *OTHER_WAYS, "voucher", "gift")
+    ways = (*words.PAID_OUT_BY, *words.DEPOSITS, *OTHER_WAYS, "voucher", "gift", "refund")
     is_known = chosen in ways
     if not is_known or (chosen == "voucher") != (entry_id is not None):
         raise Invalid
@@ -165,6 +165,9 @@ def book_line(line_id: UUID) -> ResponseReturnValue:
                 bank_booking.link(line, entry_id, current_user.id)
             elif chosen == "gift":
                 transfers.confirm(line_id, _order(), current_user.id)
+            elif chosen == "refund":
+                refund_id = _uuid(request.form.get("refund"))
+                transfer_refunds.book(line_id, refund_id or line_id, current_user.id)
             else:
                 _book_as(line, chosen)
         flash(_("The line is booked."), "ok")
@@ -261,6 +264,7 @@ def _bank_page(form: StatementForm) -> str:
         balances={name: books.balance(chart.clearing(name)) for name in _channels()},
         platforms=platforms.names(),
         suggestions=transfers.suggest(lines),
+        sent_back=transfer_refunds.suggest(lines),
         mappings=statement_import.mappings(),
         largest_charge=bank_charges.LARGEST_CHARGE.minor,
         deposits={name: books.balance(chart.clearing(name)) for name in words.DEPOSITS},

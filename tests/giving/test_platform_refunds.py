@@ -1,17 +1,20 @@
 """A platform gives gifts back: each refund is booked once, and its payouts close against gifts less refunds."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from fundraising import clock
 from fundraising.accounts.models import User
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.funds import queries as funds
 from fundraising.funds import service as fund_service
-from fundraising.giving import import_batches, platform_payouts, refunds
+from fundraising.giving import import_batches, platform_payouts, platform_refunds, refunds
+from fundraising.giving.errors import NotByThisRoad
 from fundraising.giving.import_models import GiftImport
 from fundraising.giving.platform_payouts import PayoutDiffers
 from fundraising.ledger import chart, checks
@@ -20,6 +23,7 @@ from fundraising.money import Money
 from fundraising.outbox.models import Work
 from fundraising.payments import reviews
 from fundraising.payments.models import ProviderFact
+from tests.conftest import FrozenClock
 from tests.factories import Make
 from tests.giving.test_imports import bank_line, file_of, gift, row, take
 
@@ -94,6 +98,37 @@ def test_a_sum_that_grows_books_only_the_difference_and_explains_later_events(
     assert [fact.amount_fen for fact in told] == [300, 200]
 
 
+def test_a_second_refund_of_the_size_of_a_sum_told_before_is_said_by_a_person(
+    campaign: Campaign, make_staff: Callable[..., User], frozen_clock: FrozenClock
+) -> None:
+    def take_over(*lines: str) -> GiftImport:
+        head = "捐赠编号,捐赠时间,捐赠金额(元),状态,退款金额"
+        data = "\n".join([head, *lines]).encode()
+        return import_batches.take_over(campaign, "gongyibao", data, "g.csv", None)
+
+    gift_line, actor = "G1,2024-05-08 10:30:00,10.00,成功,", make_staff("finance").id
+    take_over(f"{gift_line}3.00")
+    first, second = (f"G1,2024-05-{day} 10:00:00,-3.00,已退款," for day in (20, 21))
+    batch = take_over(first)
+    take_over(second)
+    take_over(f"{gift_line}3.00", first)
+
+    assert [kept[4] for kept in batch.detail["refunds"]] == ["doubtful"]
+    same, another = reviews.open_reviews()
+    assert (gift("G1").refunded_fen, another.detail["told_fen"]) == (300, 300)
+    reviews.close(same.id, actor, "the sum was this")
+    platform_refunds.book_told(another.id, note="the platform confirms two", actor_id=actor)
+    take_over(first, second)
+
+    assert (gift("G1").refunded_fen, reviews.open_reviews()) == (600, [])
+    with pytest.raises(NotByThisRoad):
+        platform_refunds.book_told(another.id, note="again", actor_id=actor)
+    frozen_clock.move(days=3)
+    take_over(f"G1,{clock.today() - timedelta(days=1)} 10:00:00,-3.00,已退款,")
+    assert gift("G1").refunded_fen == 900  # what happened after the sum was told is not in it
+    assert checks.run_here() == []
+
+
 def test_the_lump_sum_closes_gifts_less_refunds_less_fee(take: Take) -> None:
     take(row("G1", "100.00"), row("G2", "50.00"))
     take(row("G2", "-20.00"))
@@ -108,6 +143,17 @@ def test_the_lump_sum_closes_gifts_less_refunds_less_fee(take: Take) -> None:
     assert platform_payouts.waiting("gongyibao") == []
     assert books.balance(AT_PLATFORM) == Money(0)
     assert checks.run_here() == []
+
+
+def test_a_fee_kept_of_a_refunded_gift_too_is_proposed_where_it_fits_to_the_fen(take: Take) -> None:
+    take(row("G1", "100.00", fee="1.00"), row("G2", "50.00", fee="0.50"))
+    take(row("G2", "-20.00"))
+    ids = [batch.id for batch in platform_payouts.waiting("gongyibao")]
+    cases = [(12_850, "S1", 150), (12_870, "S2", 130), (12_000, "S3", 130)]
+
+    for fen, serial, fee in cases:
+        line = bank_line(fen, serial)
+        assert platform_payouts.propose("gongyibao", line.id, ids).fee_fen == fee
 
 
 def test_a_refund_of_money_paid_out_is_set_off_against_the_next_payout(take: Take) -> None:

@@ -321,10 +321,32 @@ def test_a_whole_refund_leaves_no_receipt(
 
     assert queries.find_valid(gift.id) is None
     assert [r.state for r in receipts(session)] == ["void"]
+
     assert "退回" in client.get(f"/v/{old.code}").text
     assert "没有有效" in client.get(f"/t/{gift.token}").text
     with pytest.raises(NotPaidYet):
         service.issue(gift.id)
+
+    refund(gift, -10_000)  # a dispute was won
+    for _ in range(2):
+        follow(gift)
+
+    new = queries.find_valid(gift.id)
+    assert new is not None
+    assert (new.amount_fen, new.replaces_id) == (10_000, old.id)
+
+
+def test_a_receipt_that_staff_took_back_for_good_is_not_made_again(
+    paid_gift: MakeGift, refund: Callable[..., None]
+) -> None:
+    gift = paid_gift(10_000)
+    service.issue(gift.id)
+    service.void(gift.id, "issued to somebody else")
+    refund(gift, 1_000)
+
+    follow(gift)
+
+    assert queries.find_valid(gift.id) is None
 
 
 def test_money_that_goes_back_before_the_receipt_is_left_out_of_it(

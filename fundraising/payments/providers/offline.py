@@ -12,7 +12,6 @@ from fundraising.payments.providers.base import (
     Envelope,
     Fact,
     OrderState,
-    ProviderRejected,
     QueryResult,
     RefundRequest,
     RefundResult,
@@ -51,12 +50,12 @@ class Offline:
         return CloseResult.NOT_EXIST
 
     def refund(self, request: RefundRequest) -> RefundResult:
-        """Refuse: money goes back by hand, as a payment out with two signatures."""
-        raise ProviderRejected("NO_AUTOMATIC_REFUND")
+        """Let it wait: a person sends the money at the bank, and the statement says that it went."""
+        return RefundResult(RefundState.PROCESSING)
 
     def query_refund(self, request: RefundRequest) -> RefundResult:
-        """Know of no refund."""
-        return RefundResult(RefundState.NOT_EXIST)
+        """Know no more than before: only the statement tells."""
+        return RefundResult(RefundState.PROCESSING)
 
     def fetch_bill(self, day: date, kind: BillKind, into: Path) -> BillStatus:
         """Have no bill."""
