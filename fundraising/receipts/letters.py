@@ -61,7 +61,7 @@ def _body(receipt: Receipt, gift: Gift) -> str:
         "old": receipt.snapshot.get("replaces", ""),
     }
     said: str
-    if receipt.replaces_id and queries.get(receipt.replaces_id).void_reason != REFUND:
+    if receipt.replaces_id and not _says_less(receipt, receipt.replaces_id):
         said = gettext(
             "Your receipt confirmation %(old)s is void; the attached one, over %(amount)s, takes its place.\n\n"
             "See where your gift goes, to the fen:\n%(trace)s\n\n"
@@ -102,3 +102,9 @@ def attachment(receipt_id: UUID) -> mail.Attachment:
 
 
 mail.register_attachment(ATTACHMENT, attachment)
+
+
+def _says_less(receipt: Receipt, old_id: UUID) -> bool:
+    """Whether a receipt took another's place because money went back, not because it came again."""
+    old = queries.get(old_id)
+    return old.void_reason == REFUND and receipt.amount_fen < old.amount_fen

@@ -103,6 +103,7 @@ def test_a_dispute_that_only_the_balance_tells_of_is_booked_once_with_its_fee(
     outcomes = [run(side) for _ in range(2)]
 
     assert (state_of(kept), state_of(lost)) == (GiftState.PAID, GiftState.REFUNDED)
+    assert [r.kind for r in reviews.open_reviews()] == ["dispute"]
     assert [(o.state, o.differences) for o in outcomes] == [("balanced", 0)] * 2
     sums = outcomes[1].sums
     assert sums["bill_disputed_fen"] == sums["our_disputed_fen"] == 10_000
