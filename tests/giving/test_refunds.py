@@ -206,8 +206,7 @@ def test_case_72_a_dispute_takes_the_money_and_a_won_one_brings_it_back(
     settlement.apply_facts([back(gift, 1000, "dp_1", kind=FactKind.RETURNED)])
 
     assert (ledger.balance(CLEARING), state_of(gift)) == (Money(1000), "paid")
-    kinds = db.session.execute(select(Work.kind)).scalars().all()
-    assert kinds.count("receipts.follow_refund") == 2
+    assert [*db.session.execute(select(Work.kind)).scalars()].count("receipts.follow_refund") == 2
     assert funds.totals(campaign.fund_id).raised_fen == 1000
     all_hold()
 
