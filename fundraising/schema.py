@@ -1,16 +1,14 @@
-"""The schema's version: bringing a database up to date, and knowing whether it is."""
-
-from pathlib import Path
+"""Bringing a database up to date as its owner, and comparing it with the models."""
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
-from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+from fundraising.revisions import MIGRATIONS
+
 READER_ROLE = "fundraising_reader"
 
 
@@ -37,11 +35,6 @@ def head() -> str:
     """Return the newest revision that the code knows."""
     newest = ScriptDirectory(str(MIGRATIONS)).get_current_head()
     return newest or ""
-
-
-def current(connection: Connection) -> str:
-    """Return the revision the database is at, empty when it never was migrated."""
-    return MigrationContext.configure(connection).get_current_revision() or ""
 
 
 def is_empty(url: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 import sys
 
-from fundraising import schema
+from fundraising import revisions, schema
 
 FRAME = '''"""{message}."""
 
@@ -27,6 +27,6 @@ def downgrade() -> None:
 if __name__ == "__main__":
     number, message = sys.argv[1], sys.argv[2]
     name = re.sub(r"[^a-z0-9]+", "_", message.lower()).strip("_")
-    target = schema.MIGRATIONS / "versions" / f"{number}_{name}.py"
+    target = revisions.MIGRATIONS / "versions" / f"{number}_{name}.py"
     target.write_text(FRAME.format(number=number, message=message, before=schema.head()))
     print(target)

@@ -1,25 +1,18 @@
 """What a database already holds, asked directly: a later start needs no command to learn that all is done."""
 
-import re
 import runpy
 from pathlib import Path
 
 import psycopg
 
+from fundraising import revisions
+
 ROOT = Path(__file__).resolve().parent.parent
-_REVISION = re.compile(r'^revision = "(\w+)"', re.MULTILINE)
 
 
 def is_current(url: str) -> bool:
     """Whether the schema is at the newest migration of this checkout."""
-    return _first(url, "SELECT version_num FROM alembic_version") == newest()
-
-
-def newest() -> str:
-    """Return the revision of the newest migration: they are numbered, in one chain."""
-    last = max((ROOT / "migrations" / "versions").glob("[0-9]*.py"))
-    found = _REVISION.search(last.read_text())
-    return found.group(1) if found else ""
+    return _first(url, "SELECT version_num FROM alembic_version") == revisions.newest()
 
 
 def demo_accounts() -> list[str]:

@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fundraising import clock, schema
+from fundraising import clock, revisions
 from fundraising.access import public
 from fundraising.audit import queries as audit
 from fundraising.database import db
@@ -32,7 +32,7 @@ def healthz() -> ResponseReturnValue:
 def readyz() -> ResponseReturnValue:
     """Answer 200 when database and schema are right; says how old the oldest waiting work is."""
     try:
-        is_current = schema.current(db.session.connection()) == schema.head()
+        is_current = revisions.current(db.session.connection()) == revisions.newest()
         oldest = outbox.oldest_due()
         notice = db.session.execute(
             text("SELECT min(due_at) FROM payment_inbox WHERE state = 'new'")

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import create_engine
 
-from fundraising import demo, schema
+from fundraising import demo, revisions, schema
 from local import becoming, processes, run, state
 from local.becoming import Runner
 from local.postgres import FAST_FOR_TESTS, Postgres
@@ -114,7 +115,11 @@ def test_a_later_start_sees_without_a_command_that_nothing_is_to_do(
 ) -> None:
     url = own_database.config["SQLALCHEMY_DATABASE_URI"]
 
-    assert state.newest() == schema.head()
+    assert revisions.newest() == schema.head()
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        assert revisions.current(connection) == schema.head()
+    engine.dispose()
     assert state.is_current(url)
     assert not state.has_campaign(url)
     assert not state.is_current(postgres.url(database="postgres"))
