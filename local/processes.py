@@ -161,8 +161,13 @@ def program(name: str) -> str | None:
     return shutil.which(name)
 
 
+ASIDES = ("(Background on this error", "[SQL:", "[parameters:")
+"""What SQLAlchemy writes below the line that tells what happened."""
+
+
 def last_words(log: Path) -> str:
-    """Return the last line of a log, and where the others are: a person at a terminal reads no traceback."""
-    text = log.read_text(errors="replace")[-2500:].strip() if log.exists() else ""
-    last = text.splitlines()[-1].strip()[:400] if text else "It wrote nothing."
+    """Return the last line of a log that says something, and where the others are: no traceback on a terminal."""
+    lines = log.read_text(errors="replace")[-5000:].splitlines() if log.exists() else []
+    said = [line for line in map(str.strip, lines) if line and not line.startswith(ASIDES)]
+    last = said[-1][:400] if said else "It wrote nothing."
     return f"{last}\nMore stands in {log}."

@@ -194,7 +194,8 @@ def test_a_failure_is_told_in_its_last_line_without_a_traceback(tmp_path: Path) 
     log = tmp_path / "setup.log"
     assert "wrote nothing" in processes.last_words(log)
     log.write_text(
-        "Traceback (most recent call last):\n  File x\nalembic.CommandError: two heads\n\n"
+        "Traceback (most recent call last):\n  File x\nalembic.CommandError: two heads\n"
+        "[SQL: ALTER TABLE x]\n(Background on this error at: https://sqlalche.me/e/21/f405)\n\n"
     )
 
     said = processes.last_words(log)
