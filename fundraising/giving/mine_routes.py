@@ -108,7 +108,7 @@ def find() -> ResponseReturnValue:
     if not form.validate_on_submit():
         status = 422 if request.method == "POST" else 200
         return browsers.not_kept(render_template("giving/find.html", form=form), status)
-    gift = _gift_of(form.number.data.strip(), Money.parse_yuan(form.amount.data))
+    gift = _gift_as_typed(form.number.data, Money.parse_yuan(form.amount.data))
     with transaction():
         if gift is not None and _has_enough_letters(gift):
             gift = None
@@ -143,6 +143,12 @@ def find_code() -> ResponseReturnValue:
         return browsers.not_kept(render_template("giving/find_code.html", form=form), 422)
     session.pop("find", None)
     return redirect(url_for(".trace", token=gift.token), 303)
+
+
+def _gift_as_typed(number: str, amount: Money) -> Gift | None:
+    """Return the gift of a number that somebody copied by hand: our own have capitals and no spaces."""
+    joined = "".join(number.split())
+    return _gift_of(joined, amount) or _gift_of(joined.upper(), amount)
 
 
 def _gift_of(number: str, amount: Money) -> Gift | None:
