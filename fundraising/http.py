@@ -204,7 +204,12 @@ def _render(
     if wants_json():
         return problem(status, code, message, extra)
     page = render_template(
-        "errors/error.html", status=status, message=message, extra=extra or {}, back=_back()
+        "errors/error.html",
+        status=status,
+        message=message,
+        extra=extra or {},
+        back=_back(),
+        is_colleague=request.path.startswith("/staff") and "_user_id" in session,
     )
     return page, status
 

@@ -6,12 +6,14 @@ from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     HiddenField,
+    IntegerField,
     RadioField,
     SelectField,
     StringField,
     TextAreaField,
 )
-from wtforms.validators import InputRequired, Length, ValidationError
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.widgets import HiddenInput
 
 from fundraising import clock
 from fundraising.campaigns.models import Campaign
@@ -259,3 +261,4 @@ class RefundForm(FlaskForm):
     reason = StringField(
         _l("Why"), [InputRequired(_l("Write why the money goes back.")), Length(max=80)]
     )
+    seen = IntegerField(widget=HiddenInput(), validators=[Optional()])

@@ -37,6 +37,7 @@ from fundraising.payments import differences, facts, reconciliation
 from fundraising.payments import refunds as payment_refunds
 from fundraising.payments import reviews as review_desk
 from fundraising.payments import service as payments
+from fundraising.payments.models import Refund, RefundStage
 from fundraising.payments.reconciliation_models import Reconciliation
 
 bp = Blueprint("money_desk", __name__, url_prefix="/staff")
@@ -166,11 +167,14 @@ def ask_refund(ref: str) -> ResponseReturnValue:
         if form.validate():
             try:
                 with transaction():
-                    amount = _amount(form.amount.data or "")
-                    refunds.request(
-                        gift, amount, reason=form.reason.data or "", actor_id=current_user.id
+                    asked = refunds.request(
+                        gift,
+                        _amount(form.amount.data or ""),
+                        reason=form.reason.data or "",
+                        actor_id=current_user.id,
+                        seen_fen=form.seen.data,
                     )
-                flash(_("The refund waits for a second person."), "ok")
+                flash(_asked(asked), "ok")
                 return redirect(url_for(".refund_list"), 303)
             except DomainError as refused:
                 form.amount.errors = [str(refused.message)]
@@ -183,6 +187,11 @@ def ask_refund(ref: str) -> ResponseReturnValue:
         elsewhere=PaidInForeignMoney.message,
     )
     return page, status
+
+
+def _asked(refund: Refund) -> str:
+    is_waiting = refund.state == RefundStage.PROPOSED
+    return str(_("The refund waits for a second person.") if is_waiting else _("It is on its way."))
 
 
 @bp.post("/refunds/<uuid:refund_id>")

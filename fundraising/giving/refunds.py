@@ -55,11 +55,13 @@ def register_gate(gate: Gate) -> None:
     _gates.append(gate)
 
 
-def request(gift: Gift, amount: Money, *, reason: str, actor_id: UUID) -> Refund:
+def request(
+    gift: Gift, amount: Money, *, reason: str, actor_id: UUID, seen_fen: int | None = None
+) -> Refund:
     """Ask for a part or all of a gift to go back to the payment it came from.
 
     Raises:
-        RefundReasonMissing, RefundTooLarge, TooManyRefunds: as they say.
+        RefundReasonMissing, RefundTooLarge, RefundMovedOn, TooManyRefunds: as they say.
         NotByThisRoad: the gift did not come through a payment of ours.
         PaidInForeignMoney: it was not paid in yuan.
         RefundBlocked: something forbids it at the moment; it is named.
@@ -85,6 +87,7 @@ def request(gift: Gift, amount: Money, *, reason: str, actor_id: UUID) -> Refund
         reason=why,
         actor_id=actor_id,
         is_small=refunds.alone_today(actor_id) + amount.minor <= settings.refund_alone_fen,
+        seen_fen=seen_fen,
     )
 
 

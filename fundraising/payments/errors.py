@@ -45,6 +45,16 @@ class RefundTooLarge(DomainError):
     message = _l("Less than that is left of this payment, after what went back or is on its way.")
 
 
+class RefundMovedOn(DomainError):
+    """Money of the payment was set aside to go back after the form was opened."""
+
+    code = "refund_moved_on"
+    message = _l(
+        "Money of this payment was sent on its way back after you opened this form. "
+        "Look at what is left, then ask again if more is to go back."
+    )
+
+
 class TooManyRefunds(DomainError):
     """A payment may be refunded in so many parts and no more."""
 

@@ -17,6 +17,7 @@ from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Queue
 from fundraising.payments.errors import (
+    RefundMovedOn,
     RefundNotFound,
     RefundNotOpen,
     RefundTooLarge,
@@ -47,14 +48,18 @@ def request(
     reason: str,
     actor_id: UUID | None,
     is_small: bool = False,
+    seen_fen: int | None = None,
 ) -> Refund:
     """Set money of a payment aside to go back. A small refund needs no second person.
 
     Raises:
         RefundTooLarge: less is left of the payment, after what went back or is on its way.
         TooManyRefunds: the payment has had as many refunds as a provider allows.
+        RefundMovedOn: ``seen_fen``, what was left when the form was opened, is not left any more.
     """
     attempt = lock_attempt(attempt_id)
+    if seen_fen is not None and seen_fen != attempt.refundable_fen:
+        raise RefundMovedOn
     if amount.currency != attempt.currency or not 0 < amount.minor <= attempt.refundable_fen:
         raise RefundTooLarge(left_fen=attempt.refundable_fen)
     count = text(

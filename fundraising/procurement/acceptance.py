@@ -46,18 +46,19 @@ class Acceptance:
         locking.touch(self.purchase)
 
 
-def hold(line_id: UUID, count: int, *, is_device: bool) -> Acceptance:
+def hold(line_id: UUID, count: int, *, is_device: bool, version: int | None = None) -> Acceptance:
     """Lock an approved purchase for accepting ``count`` units of one line.
 
     Raises:
         PurchaseNotFound: no such line of that kind.
         WrongState: the purchase is not approved, or is complete.
         TooMuch: more than is missing.
+        PurchaseChanged: ``version`` is given and not the present one; a form sent twice accepts once.
     """
     line = db.session.get(PurchaseLine, line_id)
     if line is None or line.is_device != is_device or count <= 0:
         raise PurchaseNotFound
-    purchase = locking.hold(line.purchase_id, PurchaseState.APPROVED)
+    purchase = locking.hold(line.purchase_id, PurchaseState.APPROVED, version=version)
     lines = locking.lines_of(purchase.id)
     held = next(one for one in lines if one.id == line_id)
     if count > held.missing:
@@ -65,13 +66,20 @@ def hold(line_id: UUID, count: int, *, is_device: bool) -> Acceptance:
     return Acceptance(purchase, held, lines)
 
 
-def accept(line_id: UUID, quantity: int, actor_id: UUID, *, at: datetime | None = None) -> None:
+def accept(
+    line_id: UUID,
+    quantity: int,
+    actor_id: UUID,
+    *,
+    version: int | None = None,
+    at: datetime | None = None,
+) -> None:
     """Accept things that are no devices: the fund's fen are drawn and booked to programme cost.
 
     Raises:
-        TooMuch, WrongState, PurchaseNotFound: as for ``hold``.
+        TooMuch, WrongState, PurchaseNotFound, PurchaseChanged: as for ``hold``.
     """
-    held = hold(line_id, quantity, is_device=False)
+    held = hold(line_id, quantity, is_device=False, version=version)
     amount, fund_id = held.unit_price.times(quantity), held.purchase.fund_id
     upto = held.line.accepted + quantity
     ledger.post(

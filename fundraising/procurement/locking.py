@@ -94,6 +94,11 @@ def touch(purchase: Purchase) -> None:
     db.session.flush()
 
 
+def hold_year(day: date) -> None:
+    """Lock the row that gives purchases of that day's year their numbers."""
+    db.session.execute(select(PurchaseYear).where(PurchaseYear.year == day.year).with_for_update())
+
+
 def next_number(day: date) -> str:
     """Return the next purchase number of that day's year, without gaps: the row is locked till commit."""
     statement = insert(PurchaseYear).values(year=day.year, last_number=1)

@@ -27,7 +27,13 @@ NOON = time(12, 0)
 
 
 def prepare_payment(
-    purchase: Purchase, amount: Money, paid_on: date, reference: str, actor_id: UUID
+    purchase: Purchase,
+    amount: Money,
+    paid_on: date,
+    reference: str,
+    actor_id: UUID,
+    *,
+    version: int | None = None,
 ) -> PaymentOut:
     """Prepare a payment to the supplier, against the invoice and never above what was accepted.
 
@@ -35,8 +41,11 @@ def prepare_payment(
         PapersMissing: no invoice is attached.
         TooMuch: more than is accepted and not yet paid or prepared.
         WrongState: the purchase is not approved.
+        PurchaseChanged: ``version`` is given and not the present one; a form sent twice pays once.
     """
-    held = locking.hold(purchase.id, PurchaseState.APPROVED, PurchaseState.RECEIVED)
+    held = locking.hold(
+        purchase.id, PurchaseState.APPROVED, PurchaseState.RECEIVED, version=version
+    )
     if not locking.has_paper(held.id, DocumentKind.INVOICE):
         raise PapersMissing
     open_fen = payable_fen(held.id)

@@ -141,6 +141,7 @@ def add_line(number: str) -> ResponseReturnValue:
         number,
         lambda held: service.add_line(held.id, form.line(), current_user.id, version=_version()),
         _("The line is added."),
+        line_form=form,
     )
 
 
@@ -249,7 +250,9 @@ def accept(number: str, line_id: UUID) -> ResponseReturnValue:
         return _page(number, UNPROCESSABLE, refused=str(next(iter(form.errors.values()))[0]))
     return _step(
         number,
-        lambda _held: service.accept(line_id, form.quantity.data or 0, current_user.id),
+        lambda _held: service.accept(
+            line_id, form.quantity.data or 0, current_user.id, version=_version()
+        ),
         _("Accepted and booked."),
     )
 
@@ -261,12 +264,14 @@ def prepare_payment(number: str) -> ResponseReturnValue:
     form = PaymentForm()
     if not form.validate():
         return _page(number, UNPROCESSABLE, payment_form=form)
+    paid_on, reference = form.paid_on.data, form.reference.data or ""
     return _step(
         number,
         lambda held: service.prepare_payment(
-            held, form.money(), form.paid_on.data, form.reference.data or "", current_user.id
+            held, form.money(), paid_on, reference, current_user.id, version=_version()
         ),
         _("The payment is prepared. Another person decides now."),
+        payment_form=form,
     )
 
 
@@ -295,13 +300,13 @@ def _version() -> int | None:
     return int(asked) if asked.isascii() and asked.isdigit() else None
 
 
-def _step(number: str, step: Step, done: str) -> ResponseReturnValue:
-    """Take a step in one transaction; a refusal is shown on the purchase's page with its status."""
+def _step(number: str, step: Step, done: str, **typed: Any) -> ResponseReturnValue:
+    """Take a step in one transaction; a refusal is shown on the purchase's page, with what was typed."""
     try:
         with transaction():
             step(queries.get(number))
     except DomainError as refused:
-        return _page(number, int(refused.status), refused=str(refused.message))
+        return _page(number, int(refused.status), refused=str(refused.message), **typed)
     flash(done, "ok")
     return redirect(url_for(".show", number=number), 303)
 
@@ -314,6 +319,7 @@ def _with_reason(number: str, step: Callable[..., None], done: str) -> ResponseR
         number,
         lambda held: step(held, form.reason.data, current_user.id, version=_version()),
         done,
+        reason_form=form,
     )
 
 
@@ -378,8 +384,7 @@ def _payments_card() -> Card:
 def _figures() -> list[Figure]:
     """Return what may still be spent, and what is owed for deliveries."""
     totals = funds.totals_of([fund.id for fund in funds.list_funds()]).values()
-    here = url_for("procurement.index")
-    free = sum(t.unspent_fen - t.reserved_fen for t in totals)
+    here, free = url_for("procurement.index"), sum(t.unspent_fen - t.reserved_fen for t in totals)
     return [
         Figure(_("Free in the funds"), fen(free), here),
         Figure(_("Set aside for purchases"), fen(sum(t.reserved_fen for t in totals)), here),

@@ -5,10 +5,10 @@ Drafts and decisions stand here; ``acceptance`` spends the money, ``payouts`` pa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from fundraising import clock
 from fundraising.audit import service as audit
@@ -61,6 +61,8 @@ class NewLine:
     model: str = ""
 
 
+SENT_TWICE = timedelta(minutes=1)
+
 # ------------------------------------------------------------------ drafts
 
 
@@ -73,8 +75,14 @@ def create(
     *,
     at: datetime | None = None,
 ) -> Purchase:
-    """Write a draft purchase from the campaign's fund; whoever writes it prepares it."""
+    """Write a draft purchase from the campaign's fund; whoever writes it prepares it.
+
+    The same draft of the same person within a minute is the same draft: a form was sent twice.
+    """
     when = at or clock.now()
+    twin = None if lines else _twin(campaign, seller, title, actor_id, when)
+    if twin is not None:
+        return twin
     purchase = Purchase(
         number=locking.next_number(clock.shanghai_date(when)),
         title=title,
@@ -312,6 +320,22 @@ def _line(purchase_id: UUID, position: int, line: NewLine) -> PurchaseLine:
         unit_price_fen=line.unit_price_fen,
         is_device=line.is_device,
     )
+
+
+def _twin(
+    campaign: Campaign, seller: Supplier, title: Text2, actor_id: UUID, when: datetime
+) -> Purchase | None:
+    """Return the draft that the same form began just now; the year's row is locked, so two wait for each other."""
+    locking.hold_year(clock.shanghai_date(when))
+    query = select(Purchase).where(
+        Purchase.campaign_id == campaign.id,
+        Purchase.supplier_id == seller.id,
+        Purchase.prepared_by == actor_id,
+        Purchase.state == PurchaseState.DRAFT,
+        Purchase.created_at > when - SENT_TWICE,
+    )
+    found = db.session.execute(query.order_by(Purchase.id.desc()).limit(10)).scalars()
+    return next((one for one in found if one.title == title), None)
 
 
 def _draft(purchase_id: UUID, actor_id: UUID, version: int | None) -> Purchase:

@@ -54,6 +54,12 @@ def test_two_people_refund_a_gift_in_the_browser(
     assert asked.status_code == 303
     refund = one(Refund)
 
+    again = {"amount": "4.00", "reason": "捐赠人申请", "seen": "1000"}
+    twice = staff_client(first).post(page, data=again)
+    assert twice.status_code == 422
+    assert "已有款项申请退回" in twice.text
+    assert 'name="seen" value="600"' in twice.text
+
     same = staff_client(first).post(f"/staff/refunds/{refund.id}", data={"do": "approve"})
     assert same.status_code == 403
     assert "捐赠人申请" in same.text

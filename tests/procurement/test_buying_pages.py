@@ -147,3 +147,39 @@ def test_lists_and_unknown_numbers(workshop: Workshop, staff_client: Open) -> No
     assert buyer.get("/staff/purchases/P-1999-001").status_code == 404
     assert buyer.get("/staff/purchases/suppliers").status_code == 200
     assert buyer.get(f"/staff/purchases/{purchase.number}/edit").status_code == 200
+
+
+def test_a_form_sent_twice_buys_accepts_and_pays_once(
+    workshop: Workshop, staff_client: Open
+) -> None:
+    buyer, payer = staff_client(workshop.buyer), staff_client(workshop.approver)
+    purchase = workshop.approved(quantity=5, price=20_000, is_device=False)
+    address, line = f"/staff/purchases/{purchase.number}", queries.lines(purchase.id)[0]
+    buyer.post(f"{address}/papers", data=upload("invoice"))
+    begun = {
+        "campaign": workshop.campaign.slug,
+        "supplier": str(purchase.supplier_id),
+        "title_zh": "急救培训耗材",
+    }
+
+    def seen(browser: FlaskClient) -> str:
+        found = re.search(r'name="version" value="(\d+)"', browser.get(address).text)
+        assert found
+        return found[1]
+
+    drafts = [buyer.post("/staff/purchases/new", data=begun).location for _ in range(2)]
+    part = {"quantity": "2", "version": seen(buyer)}
+    took = [buyer.post(f"{address}/lines/{line.id}/accept", data=part) for _ in range(2)]
+    paid = {
+        "amount": "100.00",
+        "paid_on": "2024-01-02",
+        "reference": "B-77",
+        "version": seen(payer),
+    }
+    sent = [payer.post(f"{address}/payments", data=paid) for _ in range(2)]
+
+    assert drafts[0] == drafts[1]
+    assert [answer.status_code for answer in (*took, *sent)] == [303, 409, 303, 409]
+    assert "B-77" in sent[1].text
+    assert queries.lines(purchase.id)[0].accepted == 2
+    assert len(queries.get(purchase.number).payments) == 1
