@@ -177,6 +177,13 @@ class Settings(BaseSettings):
         default=None,
         description="Alipay's public key (PEM); several keys one after another while they change.",
     )
+    alipay_monthly: bool = Field(
+        default=False,
+        description="Offer donors Alipay 周期扣款 for their monthly gifts; only with that product of Alipay.",
+    )
+    alipay_sign_scene: str = Field(
+        default="", description="Scene of 周期扣款 that Alipay assigned (INDUSTRY|…)."
+    )
     alipay_simulator_url: str = Field(
         default="",
         description="Development: address of Alipay's simulator, linked from the pay page.",

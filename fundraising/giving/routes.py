@@ -139,7 +139,8 @@ def _form_page(form: DonateForm, campaign: Campaign, status: int = 200) -> Respo
         unpaid=unpaid,
         given=given,
         ways=ways.offered(browsers.agent()),
-        may_agree=contracts.may_offer(browsers.agent()) is not None,
+        may_agree=contracts.may_offer(browsers.agent()),
+        words=monthly_words,
         may_charge=ways.kept(Product.STRIPE_CHECKOUT) is Product.STRIPE_KEEP,
     )
     return browsers.not_kept(page, status)
@@ -275,7 +276,7 @@ def thanks(token: str) -> ResponseReturnValue:
         demo=campaign.is_demo,
         link=f"{current_app.extensions['settings'].public_url}/t/{gift.token}",
         monthly=_monthly(gift),
-        may_agree=contracts.may_offer(browsers.agent()) is not None,
+        may_agree=contracts.may_offer(browsers.agent()),
         has_email=bool(people.read(gift.id).email),
     )
     return browsers.secret(page)

@@ -109,6 +109,7 @@ PRODUCTS: dict[str, Any] = {
     Product.ALIPAY_WAP: _l("Alipay, mobile browser"),
     Product.ALIPAY_QR: _l("Alipay, QR code"),
     Product.WECHATPAY_CONTRACT: _l("WeChat Pay, by agreement"),
+    Product.ALIPAY_CONTRACT: _l("Alipay, by agreement"),
     Product.BANK_TRANSFER: _l("Bank transfer"),
     Product.STRIPE_CHECKOUT: _l("Card (Stripe)"),
     Product.STRIPE_KEEP: _l("Card (Stripe), kept for monthly gifts"),

@@ -26,7 +26,7 @@ def submit(attempt: Attempt, contract: Contract, description: str) -> list[Fact]
     """
     adapter = service.charges(attempt)
     amount = Money(attempt.amount_fen, attempt.currency)
-    notify_url = service.notify_url(attempt.provider, "contract")
+    notify_url = service.contract_url(attempt.provider)
     request = ChargeRequest(attempt.merchant_ref, contract, amount, description, notify_url)
     try:
         told = adapter.charge(request)

@@ -44,7 +44,7 @@ FIRST_QUERY = timedelta(seconds=10)
 IN_APP = frozenset({"wechatpay"})
 RETURNING = frozenset({"alipay"})
 CHARGING = frozenset({"stripe"})
-BY_AGREEMENT = frozenset({Product.WECHATPAY_CONTRACT})
+BY_AGREEMENT = frozenset({Product.WECHATPAY_CONTRACT, Product.ALIPAY_CONTRACT})
 log = structlog.get_logger(__name__)
 
 
@@ -141,6 +141,11 @@ def is_genuine_return(order_id: UUID, query: bytes, merchant_ref: str) -> bool:
             adapter = cast("ReturningProvider", provider(attempt.provider))
             return adapter.is_genuine_return(query)
     return False
+
+
+def contract_url(name: str) -> str:
+    """Return the address at which a provider's notices of agreements and of their charges are taken."""
+    return notify_url(name, "contract") if name == "wechatpay" else notify_url(name)
 
 
 def notify_url(name: str, last: str = "") -> str:

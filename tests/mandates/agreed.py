@@ -79,7 +79,7 @@ def asked(mandate: Mandate) -> MandateContract:
     """An agreement whose page was opened and is not signed yet."""
     made = contracts.ask(mandate.id, Way.WECHATPAY, "as agreed")
     db.session.commit()
-    url = contracts.open_page(made, return_url="", client_ip="10.0.0.1", is_in_app=True)
+    url = contracts.open_page(made, return_url="", client_ip="10.0.0.1", agent="MicroMessenger")
     contracts.payments.agreement_provider("wechatpay").v3.http.get(url)  # type: ignore[attr-defined]
     return made
 

@@ -250,8 +250,8 @@ def test_the_providers_days_of_notice_are_kept(
     frozen_clock.move(days=2)
     with pytest.raises(ProviderRejected):
         papay.charge(charge(contract, "EARLY0"))
-    papay.tell(contract, Money(5_000))
-    papay.tell(contract, Money(5_000))
+    papay.tell("", contract, Money(5_000), clock.today())
+    papay.tell("", contract, Money(5_000), clock.today())
     frozen_clock.move(days=1)
     with pytest.raises(ProviderRejected):
         papay.charge(charge(contract, "EARLY1"))
@@ -262,7 +262,7 @@ def test_the_providers_days_of_notice_are_kept(
     assert papay.query("TOLD01").state is OrderState.PAID
     frozen_clock.move(hours=11)  # 23:00 in Shanghai
     with pytest.raises(ProviderRejected):
-        papay.tell(contract, Money(5_000))
+        papay.tell("", contract, Money(5_000), clock.today())
 
 
 def test_nothing_is_charged_after_the_payer_ended_it(side: Side, papay: Papay) -> None:
@@ -271,7 +271,7 @@ def test_nothing_is_charged_after_the_payer_ended_it(side: Side, papay: Papay) -
     with pytest.raises(ProviderRejected, match="CONTRACT_NOT_EXIST"):
         papay.charge(charge(contract, "GONE01"))
     with pytest.raises(ProviderRejected):
-        papay.tell(contract, Money(5_000))
+        papay.tell("", contract, Money(5_000), clock.today())
 
 
 # ---------------------------------------------------------------------- notices

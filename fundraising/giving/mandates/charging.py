@@ -21,7 +21,11 @@ from fundraising.payments import service as payments
 from fundraising.payments.models import Attempt, AttemptState
 from fundraising.payments.providers.base import Contract, Product
 
-PRODUCTS = {Way.STRIPE: Product.STRIPE_SAVED, Way.WECHATPAY: Product.WECHATPAY_CONTRACT}
+PRODUCTS = {
+    Way.STRIPE: Product.STRIPE_SAVED,
+    Way.WECHATPAY: Product.WECHATPAY_CONTRACT,
+    Way.ALIPAY: Product.ALIPAY_CONTRACT,
+}
 
 
 def sign(work: Claimed) -> None:

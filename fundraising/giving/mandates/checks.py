@@ -42,7 +42,7 @@ checks.register(
     SELECT format('mandate %s is charged by %s under %s, and no such agreement stands', m.ref, m.way, m.means_ref)
            AS what
     FROM mandate m
-    WHERE m.way = 'wechatpay' AND m.state <> 'ended' AND NOT EXISTS (
+    WHERE m.way IN ('wechatpay', 'alipay') AND m.state <> 'ended' AND NOT EXISTS (
         SELECT FROM mandate_contract c
         WHERE c.mandate_id = m.id AND c.way = m.way AND c.number = m.means_ref AND c.state = 'standing')
     """,

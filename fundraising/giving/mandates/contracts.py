@@ -47,6 +47,7 @@ SIGN_WITHIN = timedelta(days=2)
 PAGE_STANDS = timedelta(minutes=10)
 """How long the provider's page may be opened (WeChat Pay documentation 4011987295)."""
 
+LAST_DAY = 28
 MOST_ASKED = 5
 """Agreements of one mandate that wait to be signed."""
 
@@ -57,19 +58,26 @@ log = structlog.get_logger(__name__)
 
 
 def offered(mandate: Mandate, agent: str) -> Way | None:
-    """Return by which way a donor may agree to have a mandate charged in this browser, None when by none."""
+    """Return by which way a donor may agree to have a mandate charged in this browser, None when by none.
+
+    The way by which they paid last comes first; Alipay has no days after the 28th.
+    """
     if mandate.state != MandateState.ACTIVE or mandate.is_charged:
         return None
-    return may_offer(agent)
+    found = [way for way in may_offer(agent) if way != Way.ALIPAY or mandate.day <= LAST_DAY]
+    return min(found, key=lambda way: way != mandate.channel, default=None)
 
 
-def may_offer(agent: str) -> Way | None:
-    """Return which agreement works in a browser and is turned on, None when there is none."""
+def may_offer(agent: str) -> list[Way]:
+    """Return which agreements work in a browser and are turned on."""
     settings: Settings = current_app.extensions["settings"]
-    if not settings.wechatpay_monthly or Way.WECHATPAY not in payments.agreements():
-        return None
-    is_outside = settings.wechatpay_monthly_h5 and ways.is_phone(agent)
-    return Way.WECHATPAY if ways.is_in_wechat(agent) or is_outside else None
+    is_inside, is_phone = ways.is_in_wechat(agent), ways.is_phone(agent)
+    is_wechat = settings.wechatpay_monthly and (
+        is_inside or (settings.wechatpay_monthly_h5 and is_phone)
+    )
+    is_alipay = settings.alipay_monthly and not is_inside
+    wanted = [(Way.WECHATPAY, is_wechat), (Way.ALIPAY, is_alipay)]
+    return [way for way, is_wanted in wanted if is_wanted and way in payments.agreements()]
 
 
 def ask(mandate_id: UUID, way: Way, consent: str) -> MandateContract:
@@ -95,9 +103,7 @@ def ask(mandate_id: UUID, way: Way, consent: str) -> MandateContract:
     return contract
 
 
-def open_page(
-    contract: MandateContract, *, return_url: str, client_ip: str, is_in_app: bool
-) -> str:
+def open_page(contract: MandateContract, *, return_url: str, client_ip: str, agent: str) -> str:
     """Return the provider's page on which to sign, kept for the donor; no transaction may be open.
 
     Raises:
@@ -110,10 +116,11 @@ def open_page(
         shown_as=mandate.ref,
         amount=Money(contract.amount_fen),
         first_on=mandate.next_on,
-        notify_url=payments.notify_url(contract.way, "contract"),
+        notify_url=payments.contract_url(contract.way),
         return_url=return_url,
         client_ip=client_ip,
-        is_in_app=is_in_app,
+        is_in_app=ways.is_in_wechat(agent),
+        is_phone=ways.is_phone(agent),
     )
     try:
         url = payments.agreement_provider(contract.way).sign_url(request)
@@ -272,7 +279,11 @@ def tell(work: Claimed) -> None:
         return
     mandate, month = known
     try:
-        payments.agreement_provider(mandate.way).tell(contract_of(mandate), Money(month.amount_fen))
+        code = _standing(mandate).code
+        db.session.rollback()
+        payments.agreement_provider(mandate.way).tell(
+            code, contract_of(mandate), Money(month.amount_fen), month.due_on
+        )
     except ProviderRejected as refused:
         log.info("charge_not_told", mandate=mandate.ref, code=refused.code)
         with transaction():
@@ -296,12 +307,20 @@ def _to_tell(work: Claimed) -> tuple[Mandate, MandatePeriod] | None:
 
 def may_be_asked() -> ColumnElement[bool]:
     """Return the condition that a month does not wait for the days after the provider's own notice."""
-    return or_(MandatePeriod.told_at.is_(None), MandatePeriod.told_at < _told_before())
+    waiting = [way for way, provider in payments.agreements().items() if provider.waits_days]
+    return or_(
+        MandatePeriod.told_at.is_(None),
+        MandatePeriod.charge_way.not_in(waiting),
+        MandatePeriod.told_at < _told_before(),
+    )
 
 
 def must_wait(month: MandatePeriod) -> bool:
     """Whether a month waits for the days after the provider's own notice."""
-    return month.told_at is not None and month.told_at >= _told_before()
+    provider = payments.agreements().get(month.charge_way or "")
+    if month.told_at is None or provider is None or not provider.waits_days:
+        return False
+    return month.told_at >= _told_before()
 
 
 def is_chargeable(mandate: Mandate, month: MandatePeriod) -> bool:
@@ -341,6 +360,10 @@ def _wonder(contract: MandateContract) -> None:
     )
     is_asked = contract.state == ContractState.ASKED
     contract.look_at = now + (PAUSES[min(contract.looks, len(PAUSES)) - 1] if is_asked else DAILY)
+
+
+def _standing(mandate: Mandate) -> MandateContract:
+    return next(c for c in of(mandate.id) if _stands_now(c))
 
 
 def _stands_now(contract: MandateContract) -> bool:

@@ -213,13 +213,16 @@ def _by_tap(values: Mapping[str, str]) -> str:
 
 def payer(way: Way) -> str:
     """Return who charges a donor that agreed there."""
-    named: str = {Way.WECHATPAY: gettext("WeChat Pay")}[way]
+    named: str = {Way.WECHATPAY: gettext("WeChat Pay"), Way.ALIPAY: gettext("Alipay")}[way]
     return named
 
 
 def app(way: Way) -> str:
     """Return where a donor finds and ends such agreements."""
-    named: str = {Way.WECHATPAY: gettext("WeChat’s payment settings")}[way]
+    named: str = {
+        Way.WECHATPAY: gettext("WeChat’s payment settings"),
+        Way.ALIPAY: gettext("Alipay’s payment settings"),
+    }[way]
     return named
 
 

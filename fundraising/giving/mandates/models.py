@@ -26,6 +26,7 @@ class Way(StrEnum):
     REMINDER = "reminder"
     STRIPE = "stripe"
     WECHATPAY = "wechatpay"
+    ALIPAY = "alipay"
 
     @property
     def is_agreed(self) -> bool:
@@ -33,7 +34,7 @@ class Way(StrEnum):
         return self in AGREED
 
 
-AGREED = (Way.WECHATPAY,)
+AGREED = (Way.WECHATPAY, Way.ALIPAY)
 
 
 class ContractState(StrEnum):
@@ -81,7 +82,7 @@ class Mandate(Base):
         CheckConstraint("amount_fen > 0", name="amount_positive"),
         CheckConstraint("day BETWEEN 1 AND 31", name="day_of_month"),
         CheckConstraint("state IN ('pending', 'active', 'paused', 'ended')", name="state_known"),
-        CheckConstraint("way IN ('reminder', 'stripe', 'wechatpay')", name="way_known"),
+        CheckConstraint("way IN ('reminder', 'stripe', 'wechatpay', 'alipay')", name="way_known"),
         CheckConstraint("wished_way IN ('reminder', 'stripe')", name="wished_way_known"),
         CheckConstraint(
             "way = 'reminder' OR (payer_ref IS NOT NULL AND means_ref IS NOT NULL)",
@@ -141,7 +142,7 @@ class MandatePeriod(Base):
 
     Nothing is asked before ``not_before``, which lies the days of notice after ``announced_at``.
     ``charge_way`` is how its notice said that it is charged, empty when the donor gives it by a tap;
-    ``told_at`` is when the provider told the donor too, where that is its rule.
+    ``told_at`` is when the provider was told of the charge, where that is its rule.
     """
 
     __tablename__ = "mandate_period"
@@ -152,7 +153,7 @@ class MandatePeriod(Base):
             "state IN ('announced', 'asked', 'paid', 'failed', 'skipped')", name="state_known"
         ),
         CheckConstraint("asked_at >= not_before", name="notice_before_asking"),
-        CheckConstraint("charge_way IN ('stripe', 'wechatpay')", name="charge_way_known"),
+        CheckConstraint("charge_way IN ('stripe', 'wechatpay', 'alipay')", name="charge_way_known"),
         CheckConstraint("state <> 'paid' OR gift_id IS NOT NULL", name="paid_has_gift"),
         Index(
             "ix_mandate_period_open",
@@ -194,7 +195,7 @@ class MandateContract(Base):
     __tablename__ = "mandate_contract"
     __table_args__ = (
         UniqueConstraint("code"),
-        CheckConstraint("way IN ('wechatpay')", name="way_known"),
+        CheckConstraint("way IN ('wechatpay', 'alipay')", name="way_known"),
         CheckConstraint("state IN ('asked', 'standing', 'refused', 'ended')", name="state_known"),
         CheckConstraint("amount_fen > 0", name="amount_positive"),
         CheckConstraint("state <> 'standing' OR number IS NOT NULL", name="standing_has_number"),

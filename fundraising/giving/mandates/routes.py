@@ -121,7 +121,7 @@ def agree(token: str) -> ResponseReturnValue:
             asked,
             return_url=url_for(".show", token=token, _external=True),
             client_ip=request.remote_addr or "",
-            is_in_app=ways.is_in_wechat(browsers.agent()),
+            agent=browsers.agent(),
         )
     except (AgreementOff, MandateOver) as refused:
         flash(str(refused.message), "error")

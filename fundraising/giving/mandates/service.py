@@ -29,7 +29,9 @@ from fundraising.giving.mandates.errors import (
 )
 from fundraising.giving.mandates.models import (
     OPEN,
+    ContractState,
     Mandate,
+    MandateContract,
     MandatePeriod,
     MandateState,
     PeriodState,
@@ -185,6 +187,7 @@ def change(mandate_id: UUID, amount: Money, day: int) -> None:
     if (mandate.amount_fen, mandate.day) == (amount.minor, day):
         return
     mandate.amount_fen, mandate.day = amount.minor, day
+    _end_if_outgrown(mandate)
     mandate.next_on = _next_due(mandate)
     for month in _open_months(mandate_id):
         if month.gift_id is None:
@@ -323,12 +326,10 @@ def _announce_anew(mandate: Mandate, month: MandatePeriod) -> None:
     month.announced_at, month.not_before = now, now + notice()
     due_on = calendar.due_in(year, number, mandate.day)
     month.due_on = max(due_on, clock.shanghai_date(month.not_before))
-    if month.told_at is None:
-        will_be_charged(mandate, month)
-    else:
-        month.charge_way = (
-            None  # the provider told of it as it was, and tells only once: a tap, this month
-        )
+    if month.told_at is not None and month.charge_way == Way.WECHATPAY:
+        month.charge_way = None  # WeChat told of it as it was, and tells only once
+        return
+    will_be_charged(mandate, month)
 
 
 def will_be_charged(mandate: Mandate, month: MandatePeriod) -> None:
@@ -343,6 +344,26 @@ def will_be_charged(mandate: Mandate, month: MandatePeriod) -> None:
         payload = {"mandate": str(mandate.id), "period": month.period, "announced": stamp}
         key = f"mandate-tell:{mandate.id}:{month.period}:{stamp}"
         outbox.add(Kind.TELL_MONTH, key, payload, max(first, clock.now()))
+
+
+def _end_if_outgrown(mandate: Mandate) -> None:
+    """End an agreement at Alipay whose amount no longer holds the gift's: the donor may sign another."""
+    query = select(MandateContract).where(
+        MandateContract.mandate_id == mandate.id,
+        MandateContract.state == ContractState.STANDING,
+        MandateContract.way == Way.ALIPAY,
+        MandateContract.amount_fen < mandate.amount_fen,
+    )
+    for contract in db.session.execute(query.with_for_update()).scalars():
+        contract.state, contract.ended_at, contract.look_at = (
+            ContractState.ENDED,
+            clock.now(),
+            None,
+        )
+        payload = {"mandate": str(mandate.id), "contract": str(contract.id)}
+        outbox.add(Kind.END_CONTRACT, f"contract-outgrown:{contract.id}", payload)
+        mandate.way, mandate.payer_ref, mandate.means_ref = Way.REMINDER, None, None
+    db.session.flush()
 
 
 def _check_day(day: int) -> None:

@@ -49,6 +49,7 @@ WAYS: dict[str, Any] = {
     Way.REMINDER: _l("a letter before each gift, given with one tap"),
     Way.STRIPE: _l("a letter days before, then charged to the card"),
     Way.WECHATPAY: _l("a letter days before, then charged by WeChat Pay"),
+    Way.ALIPAY: _l("a letter days before, then charged by Alipay"),
 }
 CONTRACTS: dict[str, Any] = {
     ContractState.ASKED: _l("Waits to be signed"),

@@ -42,6 +42,7 @@ class SignRequest:
     return_url: str
     client_ip: str
     is_in_app: bool
+    is_phone: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,11 @@ class AgreementProvider(Protocol):
 
     @property
     def wants_notice(self) -> bool:
-        """Whether the provider itself must tell the donor of each charge, some days before."""
+        """Whether the provider must be told of each charge some days before."""
+
+    @property
+    def waits_days(self) -> int:
+        """How many days it wants between that and the charge."""
 
     def sign_url(self, request: SignRequest) -> str:
         """Return the provider's page on which the donor agrees. Raises ProviderUnavailable, ProviderRejected."""
@@ -73,8 +78,8 @@ class AgreementProvider(Protocol):
     def look(self, code: str) -> Agreement:
         """Ask about an agreement by our number. Raises ProviderUnavailable."""
 
-    def tell(self, contract: Contract, amount: Money) -> None:
-        """Let the provider tell the donor of a charge to come. Again, it changes nothing.
+    def tell(self, code: str, contract: Contract, amount: Money, due_on: date) -> None:
+        """Tell the provider of a charge to come, as its rules want it. Again, it changes nothing.
 
         Raises:
             ProviderUnavailable: unknown; ask again. ProviderRejected: it cannot be charged.

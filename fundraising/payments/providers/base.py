@@ -24,6 +24,7 @@ class Product(StrEnum):
     ALIPAY_PAGE = "alipay.page"
     ALIPAY_WAP = "alipay.wap"
     ALIPAY_QR = "alipay.qr"
+    ALIPAY_CONTRACT = "alipay.contract"
     BANK_TRANSFER = "bank.transfer"
     STRIPE_CHECKOUT = "stripe.checkout"
     STRIPE_KEEP = "stripe.keep"
@@ -42,7 +43,8 @@ class Product(StrEnum):
     @property
     def is_charged(self) -> bool:
         """Whether the donor agreed before, and need not be there when it is charged."""
-        return self in (Product.STRIPE_SAVED, Product.WECHATPAY_CONTRACT)
+        by_agreement = (Product.WECHATPAY_CONTRACT, Product.ALIPAY_CONTRACT)
+        return self is Product.STRIPE_SAVED or self in by_agreement
 
     @property
     def is_transfer(self) -> bool:

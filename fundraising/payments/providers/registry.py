@@ -10,7 +10,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from config import Settings
 from fundraising.payments.providers.agreements import AgreementProvider
-from fundraising.payments.providers.alipay import Alipay
+from fundraising.payments.providers.alipay import Alipay, CyclePay
 from fundraising.payments.providers.bank import BankTransfer
 from fundraising.payments.providers.base import Provider
 from fundraising.payments.providers.papay import Papay
@@ -67,6 +67,11 @@ def agreements(
         raise BadProviderSettings(
             "WECHATPAY_APIV2_KEY, WECHATPAY_PLAN_ID and WECHATPAY_MCHID go with WECHATPAY_MONTHLY"
         )
+    alipay = providers.get("alipay")
+    if settings.alipay_sign_scene and isinstance(alipay, Alipay):
+        found["alipay"] = CyclePay(alipay, settings.alipay_sign_scene)
+    elif settings.alipay_monthly:
+        raise BadProviderSettings("ALIPAY_SIGN_SCENE and ALIPAY_APP_ID go with ALIPAY_MONTHLY")
     return found
 
 

@@ -19,7 +19,8 @@ from flask.typing import ResponseReturnValue
 
 from fundraising.payments.providers.alipay import signing
 from fundraising.payments.providers.base import Rejected, Unparsable
-from fundraising.payments.simulators import base, safety
+from fundraising.payments.simulators import alipay_agreements, base, safety
+from fundraising.payments.simulators.alipay_agreements import SIGN_SCENE, Agreements
 from fundraising.payments.simulators.alipay_bills import Bills
 from fundraising.payments.simulators.alipay_flows import Flows
 from fundraising.payments.simulators.alipay_notices import Courier, Policy
@@ -62,6 +63,7 @@ class Simulator(base.Simulator):
             self.journal, Policy(), self.key, safety.key(folder, "forger"), common, now=self.now
         )
         self.trades = Trades(self.journal, self.courier, self.now)
+        self.agreements = Agreements(self.journal, self.courier, self.trades, self.now)
         self.flows = Flows(self.trades, SELLER)
         self.bills = Bills(self.trades, self.flows, SELLER, base_url)
         self.write_settings()
@@ -79,6 +81,7 @@ class Simulator(base.Simulator):
             "ALIPAY_SIMULATOR_URL": self.base_url,
             "ALIPAY_APP_ID": APP_ID,
             "ALIPAY_SELLER_ID": SELLER,
+            "ALIPAY_SIGN_SCENE": SIGN_SCENE,
             "ALIPAY_PRIVATE_KEY_FILE": str((self.folder / "app.pem").resolve()),
             "ALIPAY_PUBLIC_KEY_FILE": str(public.resolve()),
         }
@@ -162,6 +165,7 @@ def create(folder: Path, base_url: str) -> tuple[Flask, Simulator]:
     _gateway(app, simulator)
     _cashier(app, simulator)
     _control(app, simulator)
+    alipay_agreements.add(app, simulator.agreements)
     return app, simulator
 
 
@@ -169,6 +173,12 @@ def _gateway(app: Flask, simulator: Simulator) -> None:
     trades = simulator.trades
     verbs: dict[str, Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]] = {
         "alipay.trade.precreate": simulator.precreate,
+        "alipay.trade.pay": simulator.agreements.pay,
+        "alipay.user.agreement.query": lambda asked, _: simulator.agreements.told(asked),
+        "alipay.user.agreement.unsign": lambda asked, _: simulator.agreements.unsign(asked),
+        "alipay.user.agreement.executionplan.modify": lambda asked, _: simulator.agreements.modify(
+            asked
+        ),
         "alipay.trade.query": lambda asked, _: trades.told(trades.known(asked)),
         "alipay.trade.close": lambda asked, _: _named(trades.close(asked)),
         "alipay.trade.refund": lambda asked, _: trades.refund(asked),
@@ -190,6 +200,8 @@ def _gateway(app: Flask, simulator: Simulator) -> None:
             method = fields.get("method", "")
             if method in PAGES:
                 return _opened(simulator, fields, PAGES[method])
+            if method == "alipay.user.agreement.page.sign":
+                return redirect(simulator.agreements.open(simulator.content(fields), fields), 302)
             body = verbs[method](simulator.content(fields), fields)
         except Refused as refused:
             told = {"code": refused.code, "msg": "Business Failed", "sub_code": refused.sub_code}

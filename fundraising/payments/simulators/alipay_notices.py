@@ -29,6 +29,8 @@ class Policy(courier.Policy):
     refund_ends: bool = True
     bill_creating: int = 0
     fee_back_per_10000: int = 0
+    decline: str = ""
+    plan_days: int = 5
 
 
 @dataclass

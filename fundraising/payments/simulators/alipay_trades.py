@@ -29,7 +29,12 @@ WAIT = re.compile(r"([1-9][0-9]{0,4})([mhd])")
 SECONDS = {"m": 60, "h": 3600, "d": 86400}
 DAYS_15, TWO_HOURS = 15 * 86400, 2 * 3600
 LARGEST = 100_000_000_00
-PRODUCTS = {"page": "FAST_INSTANT_TRADE_PAY", "wap": "QUICK_WAP_PAY", "qr": None}
+PRODUCTS = {
+    "page": "FAST_INSTANT_TRADE_PAY",
+    "wap": "QUICK_WAP_PAY",
+    "qr": None,
+    "cycle": "CYCLE_PAY_AUTH",
+}
 TELLS_OF_CLOSE = ("wap",)
 """Products whose notices include TRADE_CLOSED by default."""
 

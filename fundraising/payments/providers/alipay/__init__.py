@@ -5,5 +5,6 @@ notices, trades, refunds and bills, and the published SDKs.
 """
 
 from fundraising.payments.providers.alipay.client import Alipay
+from fundraising.payments.providers.alipay.cycle import CyclePay
 
-__all__ = ["Alipay"]
+__all__ = ["Alipay", "CyclePay"]

@@ -43,6 +43,7 @@ SIGNED_PAGES = {
     Product.ALIPAY_PAGE: ("alipay.trade.page.pay", "FAST_INSTANT_TRADE_PAY"),
     Product.ALIPAY_WAP: ("alipay.trade.wap.pay", "QUICK_WAP_PAY"),
 }
+AGREEMENT_NOTICES = ("dut_user_sign", "dut_user_unsign")
 FORM = "application/x-www-form-urlencoded;charset=utf-8"
 DONE, BUSINESS = "10000", "40004"
 MAX_ANSWER = 256 * 1024
@@ -93,7 +94,7 @@ class Alipay:
             return Instruction(PayKind.REDIRECT, self._page(order, *page))
         left = self._minutes_left(order)
         asked = {**_trade(order), "timeout_express": left, "qr_code_timeout_express": left}
-        answer = self._call("alipay.trade.precreate", asked, notify_url=order.notify_url)
+        answer = self.call("alipay.trade.precreate", asked, notify_url=order.notify_url)
         code = answer.get("qr_code")
         if (
             not isinstance(code, str)
@@ -111,10 +112,7 @@ class Alipay:
             "timeout_express": self._minutes_left(order),
             "time_expire": until,
         }
-        fields = self._fields(
-            method, asked, notify_url=order.notify_url, return_url=order.return_url
-        )
-        return f"{self.gateway_url}?{urlencode(fields)}"
+        return self.address(method, asked, notify_url=order.notify_url, return_url=order.return_url)
 
     def _minutes_left(self, order: OrderRequest) -> str:
         """Return how long the trade may wait: an unscanned code cannot be closed, so it must run out."""
@@ -128,7 +126,7 @@ class Alipay:
         nothing about what is to come.
         """
         try:
-            answer = self._call("alipay.trade.query", {"out_trade_no": merchant_ref})
+            answer = self.call("alipay.trade.query", {"out_trade_no": merchant_ref})
         except ProviderRejected as refused:
             if refused.code.endswith("TRADE_NOT_EXIST"):
                 return QueryResult(OrderState.NOT_EXIST)
@@ -143,7 +141,7 @@ class Alipay:
     def close(self, merchant_ref: str) -> CloseResult:
         """Close an unpaid order. Raises ProviderUnavailable when the outcome is unknown."""
         try:
-            self._call("alipay.trade.close", {"out_trade_no": merchant_ref})
+            self.call("alipay.trade.close", {"out_trade_no": merchant_ref})
         except ProviderRejected as refused:
             return self._not_closed(merchant_ref, refused)
         return CloseResult.CLOSED
@@ -173,6 +171,10 @@ class Alipay:
         number, state = fields.get("notify_id", ""), fields.get("trade_status", "")
         if not 1 <= len(number) <= 256:
             raise Unparsable("no number")
+        kind = fields.get("notify_type", "")
+        if kind in AGREEMENT_NOTICES and fields.get("app_id") == self.app_id:
+            code = fields.get("external_agreement_no", "")[:64]
+            return Envelope(self.name, self.account, number, kind, raw, contract=code)
         return Envelope(self.name, self.account, number, state[:64] or "unknown", raw)
 
     def parse(self, raw: bytes) -> list[Fact]:
@@ -206,7 +208,7 @@ class Alipay:
             ProviderRejected: refused, and the query knows of no refund of that number.
         """
         try:
-            answer = self._call("alipay.trade.refund", refunds.content(request))
+            answer = self.call("alipay.trade.refund", refunds.content(request))
         except ProviderRejected as refused:
             return self._not_refunded(request, refused)
         try:
@@ -230,7 +232,7 @@ class Alipay:
             "query_options": ["gmt_refund_pay"],
         }
         try:
-            answer = self._call("alipay.trade.fastpay.refund.query", asked)
+            answer = self.call("alipay.trade.fastpay.refund.query", asked)
         except ProviderRejected as refused:
             if refused.code.endswith("NOT_EXIST"):
                 return RefundResult(RefundState.NOT_EXIST)
@@ -250,7 +252,7 @@ class Alipay:
         """
         asked = {"bill_type": bills.TYPES[kind], "bill_date": day.isoformat()}
         try:
-            told = self._call("alipay.data.dataservice.bill.downloadurl.query", asked)
+            told = self.call("alipay.data.dataservice.bill.downloadurl.query", asked)
         except ProviderRejected as refused:
             if not refused.code.lower().endswith("bill_not_exist"):
                 raise ProviderUnavailable(refused.code) from refused
@@ -299,6 +301,10 @@ class Alipay:
 
     # ------------------------------------------------------------------ calls
 
+    def address(self, method: str, content: Mapping[str, Any], **more: str) -> str:
+        """Return a signed address for a browser."""
+        return f"{self.gateway_url}?{urlencode(self._fields(method, content, **more))}"
+
     def _fields(self, method: str, content: Mapping[str, Any], **more: str) -> dict[str, str]:
         now = clock.now().astimezone(clock.SHANGHAI)
         return signing.signed(
@@ -316,7 +322,8 @@ class Alipay:
             },
         )
 
-    def _call(self, method: str, content: Mapping[str, Any], **more: str) -> dict[str, Any]:
+    def call(self, method: str, content: Mapping[str, Any], **more: str) -> dict[str, Any]:
+        """Send one signed request and return its signed answer. Raises ProviderUnavailable, ProviderRejected."""
         body = urlencode(self._fields(method, content, **more)).encode()
         try:
             answer = self.http.post(self.gateway_url, content=body, headers={"Content-Type": FORM})
@@ -352,9 +359,13 @@ class Alipay:
 
 
 def _trade(order: OrderRequest) -> dict[str, str]:
-    subject = _TROUBLE.sub(" ", order.description).strip()[:SUBJECT_LENGTH]
     return {
         "out_trade_no": order.merchant_ref,
         "total_amount": str(order.amount.decimal()),
-        "subject": subject or order.merchant_ref,
+        "subject": subject(order.description) or order.merchant_ref,
     }
+
+
+def subject(description: str) -> str:
+    """Return a description as the platform takes it."""
+    return _TROUBLE.sub(" ", description).strip()[:SUBJECT_LENGTH]

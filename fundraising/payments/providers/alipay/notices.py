@@ -52,10 +52,10 @@ def read(fields: Mapping[str, str], ours: Merchant) -> list[Fact]:
     if state not in (*PAID_STATES, CLOSED_STATE):
         raise Unparsable("a trade's state")
     if fields.get("refund_fee"):
-        return [_paid(fields, ours, FactSource.NOTICE), _refund_seen(fields, ours)]
+        return [paid(fields, ours, FactSource.NOTICE), _refund_seen(fields, ours)]
     if state == CLOSED_STATE:
         return [_closed(fields, ours)]
-    return [_paid(fields, ours, FactSource.NOTICE)]
+    return [paid(fields, ours, FactSource.NOTICE)]
 
 
 def queried(answer: Mapping[str, Any], ours: Merchant) -> QueryResult:
@@ -67,7 +67,7 @@ def queried(answer: Mapping[str, Any], ours: Merchant) -> QueryResult:
     state = answer.get("trade_status")
     was_paid = state == CLOSED_STATE and bool(answer.get("send_pay_date"))
     if state in PAID_STATES or was_paid:
-        return QueryResult(OrderState.PAID, [_paid(answer, ours, FactSource.QUERY)])
+        return QueryResult(OrderState.PAID, [paid(answer, ours, FactSource.QUERY)])
     if state == CLOSED_STATE:
         return QueryResult(OrderState.CLOSED)
     if state == UNPAID_STATE:
@@ -75,7 +75,7 @@ def queried(answer: Mapping[str, Any], ours: Merchant) -> QueryResult:
     raise Unparsable("a trade's state")
 
 
-def _paid(told: Mapping[str, Any], ours: Merchant, source: FactSource) -> Fact:
+def paid(told: Mapping[str, Any], ours: Merchant, source: FactSource) -> Fact:
     """Read a payment: ``total_amount`` is what was ordered, whatever coupons paid a part of it."""
     amount = yuan(told.get("total_amount"))
     if not amount:

@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from urllib.parse import urlencode
 
 import httpx
@@ -66,6 +66,7 @@ class Papay:
     keys: Sequence[str] = field(repr=False)
     wants_notice: bool
     name: str = "papay"
+    waits_days: int = 2
     largest_notice: int = 64 * 1024
 
     # ------------------------------------------------------------------ agreements
@@ -133,7 +134,7 @@ class Papay:
             if self.look(code).state is not AgreementState.ABSENT:
                 raise ProviderUnavailable(refused.code) from refused
 
-    def tell(self, contract: Contract, amount: Money) -> None:
+    def tell(self, code: str, contract: Contract, amount: Money, due_on: date) -> None:  # noqa: ARG002  WeChat counts the days itself
         """Let WeChat tell the donor of a charge (预扣费通知); told before is as good.
 
         Raises:
