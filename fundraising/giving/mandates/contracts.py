@@ -12,7 +12,7 @@ from flask import current_app
 from sqlalchemy import ColumnElement, or_, select
 
 from config import Settings
-from fundraising import clock, references
+from fundraising import clock, references, sealing
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import db, transaction
 from fundraising.giving import ways
@@ -109,8 +109,7 @@ def open_page(contract: MandateContract, *, return_url: str, client_ip: str, age
     Raises:
         AgreementOff: the provider refused, or did not answer.
     """
-    mandate = service.get(contract.mandate_id)
-    db.session.rollback()
+    mandate, way = service.get(contract.mandate_id), contract.way
     request = SignRequest(
         code=contract.code,
         shown_as=mandate.ref,
@@ -122,13 +121,15 @@ def open_page(contract: MandateContract, *, return_url: str, client_ip: str, age
         is_in_app=ways.is_in_wechat(agent),
         is_phone=ways.is_phone(agent),
     )
+    contract_id = contract.id
+    db.session.rollback()
     try:
-        url = payments.agreement_provider(contract.way).sign_url(request)
+        url = payments.agreement_provider(way).sign_url(request)
     except (ProviderUnavailable, ProviderRejected) as failed:
-        log.warning("agreement_not_opened", contract=str(contract.id), error=str(failed))
+        log.warning("agreement_not_opened", contract=str(contract_id), error=str(failed))
         raise AgreementOff from failed
     with transaction():
-        _lock(contract.id).url = url
+        _lock(contract_id).url = url
     return url
 
 
@@ -217,7 +218,8 @@ def _stands(mandate: Mandate, contract: MandateContract, signed: Contract) -> No
     contract.state, contract.signed_at = ContractState.STANDING, clock.now()
     contract.look_at = clock.now() + DAILY
     mandate.way = contract.way
-    mandate.payer_ref, mandate.means_ref = signed.payer_ref, signed.means_ref
+    mandate.payer_ref = sealing.fingerprint("mandate-payer", signed.payer_ref)
+    mandate.means_ref = signed.means_ref
     db.session.flush()
     letters.agreed(mandate, campaigns.get_by_id(mandate.campaign_id), service.next_due(mandate))
 
@@ -270,6 +272,7 @@ def tell(work: Claimed) -> None:
     """Let the provider tell the donor of a month's charge, by day. Raises ProviderUnavailable."""
     with transaction():
         known = _to_tell(work)
+        code = _standing(known[0]).code if known is not None else ""
         if known is not None and not calendar.is_open_hour():
             due_at = calendar.next_morning()
             key = f"mandate-tell:{work.payload['mandate']}:{work.payload['period']}:{due_at:%Y%m%d}"
@@ -279,8 +282,6 @@ def tell(work: Claimed) -> None:
         return
     mandate, month = known
     try:
-        code = _standing(mandate).code
-        db.session.rollback()
         payments.agreement_provider(mandate.way).tell(
             code, contract_of(mandate), Money(month.amount_fen), month.due_on
         )

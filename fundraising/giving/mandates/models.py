@@ -73,7 +73,8 @@ class Mandate(Base):
 
     ``next_on`` is the due date of the next month to be announced, ``missed`` how many were not given in a
     row, ``channel`` how the donor paid last. ``wished_way`` is how the donor wished to be charged; ``way``
-    follows when the provider has told its numbers of the payer and of the means. Name and address are sealed
+    follows when the provider has told its numbers of the payer (scrambled where it is needed no more) and of the
+    means. Name and address are sealed
     under a key of their own; ``email_key`` is a keyed hash by which a donor who lost the link is found.
     """
 

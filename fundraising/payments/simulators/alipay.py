@@ -173,12 +173,7 @@ def _gateway(app: Flask, simulator: Simulator) -> None:
     trades = simulator.trades
     verbs: dict[str, Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]] = {
         "alipay.trade.precreate": simulator.precreate,
-        "alipay.trade.pay": simulator.agreements.pay,
-        "alipay.user.agreement.query": lambda asked, _: simulator.agreements.told(asked),
-        "alipay.user.agreement.unsign": lambda asked, _: simulator.agreements.unsign(asked),
-        "alipay.user.agreement.executionplan.modify": lambda asked, _: simulator.agreements.modify(
-            asked
-        ),
+        **simulator.agreements.verbs(),
         "alipay.trade.query": lambda asked, _: trades.told(trades.known(asked)),
         "alipay.trade.close": lambda asked, _: _named(trades.close(asked)),
         "alipay.trade.refund": lambda asked, _: trades.refund(asked),

@@ -42,6 +42,15 @@ class Agreements:
         self.journal, self.courier, self.trades, self.now = journal, courier, trades, now
         journal.connection.executescript(SCHEMA)
 
+    def verbs(self) -> dict[str, Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]]:
+        """Return what the gateway does for each method."""
+        return {
+            "alipay.trade.pay": self.pay,
+            "alipay.user.agreement.query": lambda asked, _: self.told(asked),
+            "alipay.user.agreement.unsign": lambda asked, _: self.unsign(asked),
+            "alipay.user.agreement.executionplan.modify": lambda asked, _: self.modify(asked),
+        }
+
     # ------------------------------------------------------------------ agreements
 
     def open(self, asked: dict[str, Any], fields: dict[str, str]) -> str:
