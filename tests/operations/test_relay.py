@@ -21,6 +21,23 @@ bell.ring(Queue.MONEY)
 print("collects" if gc.isenabled() else "", *sys.modules.keys() & {"alembic"}, "still here")
 """
 
+SETTLE = """
+from worker import relay
+relay.LOOK_EVERY = 0
+relay.handlers.due_queues = lambda: {"mail", "money"}
+tries = []
+def drain():
+    tries.append(0)
+    if len(tries) == 1:
+        raise ValueError
+    bell.is_running = False
+    print("settled here")
+relay.handlers.drain_money = drain
+bell = relay.Relay()
+bell.wait = bell.beat = lambda: None
+bell.run()
+"""
+
 WAIT = """
 import kombu.utils.functional
 from worker.app import app
@@ -45,6 +62,12 @@ def test_a_redis_that_is_away_does_not_end_the_relay() -> None:
     assert done.stdout.count("redis_away") + done.stderr.count("redis_away") == 2
 
 
+def test_while_redis_is_away_the_relay_settles_money_itself_and_goes_on_when_that_fails() -> None:
+    done = _run(SETTLE)
+
+    assert done.stdout.endswith("settled here\n"), done.stderr[-2000:]
+
+
 def test_a_worker_looks_for_a_lost_redis_every_two_seconds_however_long_it_was_away() -> None:
     assert _run(WAIT).stdout == "2.0\n"
 
@@ -59,5 +82,5 @@ def _run(script: str) -> "subprocess.CompletedProcess[str]":
     }
     return subprocess.run(
         [sys.executable, "-c", script],
-        cwd=ROOT, env=env, capture_output=True, text=True, check=False,
+        cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
