@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
     HTTPException,
     InternalServerError,
     ServiceUnavailable,
+    UnsupportedMediaType,
 )
 
 from config import Settings
@@ -141,12 +142,15 @@ def _begin() -> None:
 
 
 def refuse_foreign() -> None:
-    """Refuse a form that another site made this browser send. Raises Forbidden.
+    """Refuse a form that another site made this browser send. Raises Forbidden, or UnsupportedMediaType.
 
-    Old browsers say neither; the token in the form stands against foreign forms there.
+    Old browsers say neither; the token in the form stands against foreign forms there. No form comes as
+    JSON, which libraries would read as one, of whatever depth.
     """
     if request.method in READING or _is_open_to_all():
         return
+    if request.is_json:
+        raise UnsupportedMediaType
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     settings: Settings = current_app.extensions["settings"]
     own = (request.host, urlsplit(settings.public_url).netloc)

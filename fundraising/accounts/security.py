@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, request, session
 from flask.sessions import SecureCookieSessionInterface
-from flask_login import user_logged_in, user_logged_out
+from flask_login import LoginManager, user_logged_in, user_logged_out
 from flask_security import (
     MailUtil,
     Security,
@@ -129,12 +129,19 @@ def setup(app: Flask) -> None:
         **{f"SECURITY_MSG_{name}": text for name, text in MESSAGES.items()},
     )
     Security(mail_util_cls=OwnMail).init_app(app, datastore, register_blueprint=True)
+    _sign_in_by_session_only(app)
     app.before_request(_bounded)
     _limit(app)
     user_logged_out.connect(_end_sessions, app)
     user_logged_in.connect(_expire_when_idle, app)
     password_reset.connect(_note_new_password, app)
     password_changed.connect(_note_new_password, app)
+
+
+def _sign_in_by_session_only(app: Flask) -> None:
+    """Look for nobody in addresses, headers or bodies: a body is read by its route, within its own bounds."""
+    login: LoginManager = app.extensions["security"].login_manager
+    login.request_loader(lambda _request: None)
 
 
 def _expire_when_idle(_app: Flask, **_facts: Any) -> None:

@@ -12,8 +12,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fundraising.accounts.models import User
 from fundraising.campaigns.models import Campaign
 from fundraising.giving.models import Gift
+from tests import wechat
 from tests.architecture.test_rules import rules
 
 HOSTILE = [
@@ -261,3 +263,27 @@ def test_atk_052_a_forged_cursor_is_refused(client: FlaskClient, campaign: Campa
             f"/api/v1/campaigns/{campaign.slug}/gifts", query_string={"cursor": cursor}
         )
         assert 400 <= answer.status_code < 500
+
+
+def test_json_too_large_or_deep_is_refused_wherever_it_is_sent(
+    app: Flask, client: FlaskClient, campaign: Campaign
+) -> None:
+    app.extensions["providers"] = {"wechatpay": wechat.provider()}
+    bodies = (b"[" * 30_000 + b"]" * 30_000, b'{"auth_token": "' + b"a" * 3_000_000 + b'"}')
+    places = ("/payments/wechatpay/notify", f"/c/{campaign.slug}/donate", "/find", "/staff/refunds")
+    for place in places:
+        for body in bodies:
+            answer = client.post(place, data=body, content_type="application/json")
+
+            assert 400 <= answer.status_code < 500, (place, len(body))
+
+
+def test_nobody_signs_in_by_a_token_in_address_or_header(
+    client: FlaskClient, make_staff: Callable[..., User]
+) -> None:
+    token: Any = make_staff("finance").get_auth_token()
+
+    by_address = client.get(f"/staff/refunds?auth_token={token}")
+    by_header = client.get("/staff/refunds", headers={"Authentication-Token": token})
+
+    assert {by_address.status_code, by_header.status_code} == {302}

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from config import Settings
 from fundraising.access import public
 from fundraising.campaigns import queries as campaigns
 from fundraising.campaigns.errors import CampaignNotOpen
@@ -104,6 +105,12 @@ def _do(token: str, verb: Callable[[UUID], None], said: str) -> ResponseReturnVa
 # ---------------------------------------------------------------------- agreeing to be charged
 
 
+def _site() -> str:
+    """Return our own address as it is set, whatever host a request names."""
+    settings: Settings = current_app.extensions["settings"]
+    return settings.public_url
+
+
 @bp.post("/m/<token>/agree")
 @public
 @limiter.limit(TRIES, key_func=browsers.device)
@@ -119,7 +126,7 @@ def agree(token: str) -> ResponseReturnValue:
             asked = contracts.ask(mandate.id, way, words.agreement(mandate, campaign, way))
         contracts.open_page(
             asked,
-            return_url=url_for(".show", token=token, _external=True),
+            return_url=f"{_site()}{url_for('.show', token=token)}",
             client_ip=request.remote_addr or "",
             agent=browsers.agent(),
         )
