@@ -107,8 +107,6 @@ class NoticeDoor:
         envelope = _authentic(adapter, environ, raw, clock.now())
         if envelope is None:
             return False
-        if envelope.contract:
-            return False
         try:
             self.store.put(envelope)
         except (psycopg.Error, SQLAlchemyError) as away:
@@ -173,10 +171,12 @@ def _ring(connection: "psycopg.Connection[Any]") -> None:
 def _authentic(
     adapter: Provider, environ: "WSGIEnvironment", raw: bytes, now: datetime
 ) -> Envelope | None:
+    """Return a good notice that the door keeps; of an agreement the route writes a question beside it."""
     try:
-        return adapter.authenticate(_headers(environ), raw, now)
+        envelope = adapter.authenticate(_headers(environ), raw, now)
     except (Rejected, Undecryptable, Unparsable):
         return None
+    return None if envelope.contract else envelope
 
 
 def _said(adapter: Provider) -> Said:

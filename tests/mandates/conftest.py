@@ -105,7 +105,7 @@ def letters(kind: str = "") -> list[str]:
     return ["\n".join(json.loads(_open(letter.sealed or b"")).values()) for letter in chosen]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
     with open_side("wechatpay", tmp_path_factory.mktemp("agreements")) as opened:
         yield opened

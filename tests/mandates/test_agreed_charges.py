@@ -118,8 +118,8 @@ def test_case_93_a_charge_under_way_for_a_day_is_waited_for(
     policy = side.simulator.courier.policy
     policy.hold_charges = True
     work()
-    for _ in range(8):
-        ask(at, hours=3)
+    for _ in range(3):
+        ask(at, hours=8)
         beat()
     assert february(mandate).period.state == PeriodState.ASKED
     assert not service.is_givable(mandate, february(mandate).period)
