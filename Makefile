@@ -20,12 +20,12 @@ $(VENV)/run.stamp: requirements.lock pyproject.toml
 	@$(MAKE) --no-print-directory check-python
 	@echo "Setting up the environment (a minute or two at the first time) …"
 	@"$(BIN)/python" -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear "$(VENV)"
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch "$@"
 
 $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml $(VENV)/run.stamp
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@"$(BIN)/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch "$@"
 
 setup: $(VENV)/run.stamp ## make the environment from the lock files
