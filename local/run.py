@@ -33,7 +33,7 @@ def main() -> int:
         lock = _only_one(folder)
         translations.compile_catalogue()
     except OSError as refused:
-        print(f"{ROOT} must be writable: {refused.strerror} ({refused.filename}).", file=sys.stderr)
+        print(_unwritable(refused), file=sys.stderr)
         return 1
     if lock is None:
         print("Another `make run` is running in this checkout. Stop it first (Ctrl-C there).")
@@ -59,7 +59,10 @@ def _serve(folder: Path, port: int, lock: IO[str]) -> int:
             time.sleep(0.2)
     except (StackFailed, PostgresFailed, ValkeyFailed, OSError) as failed:
         if not stop.is_asked:
-            print(failed, file=sys.stderr)
+            print(
+                _unwritable(failed) if isinstance(failed, OSError) and failed.filename else failed,
+                file=sys.stderr,
+            )
             return 1
     except KeyboardInterrupt:
         pass
@@ -69,6 +72,11 @@ def _serve(folder: Path, port: int, lock: IO[str]) -> int:
         lock.close()
     print("Stopped.")
     return 0
+
+
+def _unwritable(refused: OSError) -> str:
+    """Say which file could not be written, and what must be: the checkout, with its var/."""
+    return f"{ROOT} and its var/ must be writable: {refused.strerror} ({refused.filename})."
 
 
 class _Stop:
