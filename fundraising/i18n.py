@@ -1,7 +1,7 @@
 """Language: Chinese first, English complete; formats of money and time as people see them."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, time
 
 from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, get_locale, gettext, lazy_gettext, ngettext
@@ -72,6 +72,12 @@ def at_minute(value: datetime | None) -> str:
     return f"{value.astimezone(clock.SHANGHAI):%Y-%m-%d %H:%M}" if value else ""
 
 
+def at_bank(value: datetime | None) -> str:
+    """Format when a bank booked something: to the minute, or its day where it told no time of day."""
+    is_day = value is not None and value.astimezone(clock.SHANGHAI).time() == time.min
+    return on_day(value) if is_day else at_minute(value)
+
+
 def time_tag(value: datetime | date | None) -> Markup:
     """Return a ``<time>`` element with the machine-readable instant."""
     if value is None:
@@ -99,6 +105,7 @@ def setup(app: Flask) -> None:
         fen_plain=fen_plain,
         d=on_day,
         dt=at_minute,
+        bank=at_bank,
         time_tag=time_tag,
         count=count,
         pick=pick,

@@ -6,6 +6,7 @@ from fundraising.i18n import lazy_gettext as _l
 
 MESSAGES: dict[str, tuple[Any, str]] = {
     "GENERIC_AUTHN_FAILED": (_l("E-mail or password is wrong."), "error"),
+    "INVALID_REDIRECT": (_l("After signing in you stay on this site."), "error"),
     "GENERIC_RECOVERY": (_l("If this address has an account, a letter is on its way."), "info"),
     "PASSWORD_RESET_REQUEST": (
         _l("If this address has an account, a letter is on its way."),

@@ -119,7 +119,7 @@ def take(file_id: UUID) -> ResponseReturnValue:
         return redirect(url_for(".look", file_id=file_id), 303)
     flash(
         _(
-            "%(new)s new lines, %(known)s known, %(gifts)s gifts found by their code.",
+            "%(new)s new lines, %(known)s known, %(gifts)s recognised by their code.",
             new=taken.new_count,
             known=taken.known_count,
             gifts=taken.settled_count,

@@ -345,6 +345,7 @@ def test_money_out_is_tied_to_the_voucher_of_its_payment(
 
     page = browser.get("/staff/finance/bank").text
     assert page.count(voucher) == 1
+    assert ("2024年5月20日" in page, "2024-05-20 00:00" in page) == (True, False)
     assert browser.post(f"/staff/finance/bank/{line.id}", data={"as": "voucher"}).status_code == 422
     tied = browser.post(
         f"/staff/finance/bank/{line.id}", data={"as": "voucher", "entry": str(entry_id)}
