@@ -115,11 +115,11 @@ def drain(budget: timedelta, at_once: int = AT_ONCE) -> int:
     applied = 0
     while monotonic() < deadline:
         with transaction():
-            inbox.wake()
             notices = inbox.claim(at_once)
             _apply_notices(notices)
+            is_more = inbox.wake() or len(notices) == at_once
         applied += len(notices)
-        if len(notices) < at_once:
+        if not is_more:
             break
     return applied
 

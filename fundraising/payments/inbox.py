@@ -60,7 +60,7 @@ COME = """
 Only what waits has the number of a payment, so however many notices are due, few are looked at."""
 WAKE = text(
     "UPDATE payment_inbox SET due_at = :now, waits_for = NULL "  # noqa: S608  our own text
-    f"WHERE id IN ({COME} FOR UPDATE SKIP LOCKED)"
+    f"WHERE id IN ({COME} FOR UPDATE SKIP LOCKED) RETURNING 1"
 )
 IS_DUE = text(
     f"SELECT EXISTS ({COME}) OR EXISTS "  # noqa: S608  our own text
@@ -219,13 +219,13 @@ def park(notice_id: int, waits_for: str) -> bool:
     return is_dead
 
 
-def wake() -> None:
-    """Let notices be due whose payment has come, but for those at which a worker is just now.
+def wake() -> bool:
+    """Let notices be due whose payment has come, but for those at which a worker is just now; whether any are.
 
-    This is looked at before each claim, not told by the payment: a notice that is put back in the very
+    This is looked at after each set, not told by the payment: a notice that is put back in the very
     moment in which another worker books its payment cannot be missed.
     """
-    db.session.execute(WAKE, {"now": clock.now()})
+    return bool(db.session.execute(WAKE, {"now": clock.now()}).all())
 
 
 def has_due() -> bool:

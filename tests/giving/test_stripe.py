@@ -152,6 +152,14 @@ def test_a_refund_before_its_payment_waits_for_it_and_no_longer(
     all_hold()
 
 
+def test_a_refund_that_comes_in_one_set_with_its_payment_is_booked_in_the_same_turn(
+    client: FlaskClient, gift: Gift
+) -> None:
+    send(client, paid(gift), Event("refund.created", stripe.refund(None, 400, gift.order_no)))
+
+    assert clearing() == 600
+
+
 def test_a_refund_put_back_just_after_its_payment_was_booked_is_due_at_once(
     client: FlaskClient, gift: Gift
 ) -> None:
