@@ -18,7 +18,7 @@ from fundraising.audit import service as audit
 from fundraising.database import db, transaction
 from fundraising.errors import NotFound
 from fundraising.money import Money
-from fundraising.payments import bills, comparing, given_back, pursuing, refunds
+from fundraising.payments import bills, comparing, differences, given_back, pursuing, refunds
 from fundraising.payments.differences import Found, keep_differences
 from fundraising.payments.models import Attempt
 from fundraising.payments.providers.base import (
@@ -237,10 +237,11 @@ def _write(
     db.session.add(row)
     db.session.flush()
     keep_differences(row, found)
-    if found:
+    still_open = sum(one.is_open for one in differences.of_day(row.id))
+    if still_open:
         audit.raise_alarm(
             f"payments:reconciliation:{adapter.name}",
-            {"day": str(day), "differences": len(found)},
+            {"day": str(day), "differences": still_open},
         )
     return Outcome(adapter.name, day, state, sums, len(found))
 

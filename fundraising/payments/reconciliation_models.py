@@ -122,3 +122,8 @@ class Difference(Base):
     explained_by: Mapped[UUID | None]
     closed_by: Mapped[UUID | None]
     closed_at: Mapped[datetime | None]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody must still say what it is, or close it."""
+        return self.closed_at is None and self.vanished_at is None

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from fundraising import clock
 from fundraising.accounts.models import User
+from fundraising.audit import queries as audit_queries
+from fundraising.audit import service as audit
 from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.funds import queries as funds
@@ -343,3 +345,7 @@ def test_one_person_explains_and_another_closes(
     differences.close(difference.id, two.id)
 
     assert differences.count_open() == 0
+
+    audit.close_alarm("payments:reconciliation:wechatpay", one.id)
+    run(bills)
+    assert audit_queries.open_alarms() == []
