@@ -17,11 +17,13 @@ from pathlib import Path
 
 from tests.chaos import faults
 from tests.chaos.defects import DEFECTS
-from tests.chaos.run import Ground, Plan, Report
+from tests.chaos.run import CLERK_SHARE, Ground, Plan, Report
 
 NOTICES, FAULTS, PAUSE = 10_000, 200, 1.4
 SMALL_NOTICES, SMALL_PAUSE = 200, 1.2
 SMALL_BACK, SMALL_LATE = 0.15, 2
+SILENT = ("relay",)
+"""Where nothing may come after the storm: the next notice would wake a relay that only listens."""
 PATIENCE = 120.0
 SHORTEST_PATIENCE, TIMES = 10.0, 3
 """A defect that loses money is waited for three times as long as the same storm took without it."""
@@ -74,7 +76,9 @@ def _run(folder: Path, asked: argparse.Namespace) -> bool:
 
 
 def _small(aim: str, patience: float) -> Plan:
-    return Plan(SMALL_NOTICES, faults.aimed(aim, SMALL_PAUSE), patience, SMALL_BACK, SMALL_LATE)
+    asks = 0.0 if aim in SILENT else CLERK_SHARE
+    blows = faults.aimed(aim, SMALL_PAUSE)
+    return Plan(SMALL_NOTICES, blows, patience, SMALL_BACK, SMALL_LATE, asks=asks)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import LiteralString
 
 import psycopg
 
+from fundraising import clock
 from local.stack import Stack, StackFailed
 from tests.chaos.database import rows
 from tests.chaos.sides import Truth
@@ -25,6 +26,16 @@ UNSETTLED: LiteralString = """
            (SELECT count(*) FROM payment_refund WHERE state IN ('approved', 'submitted'))
 """
 UNDONE: LiteralString = "SELECT count(*) FROM outbox_work WHERE done_at IS NULL AND dead_at IS NULL"
+
+WAITING: LiteralString = """
+    SELECT 'notice ' || event_type || ' waits for ' || coalesce(waits_for, 'a worker') AS what,
+           attempts, due_at, last_error FROM payment_inbox WHERE state = 'new'
+    UNION ALL SELECT 'refund ' || state, query_count, query_due_at, last_error
+    FROM payment_refund WHERE state IN ('approved', 'submitted')
+    UNION ALL SELECT 'payment ' || state || ' of ' || provider, query_count, query_due_at, NULL
+    FROM payment_attempt WHERE merchant_ref = ANY(%s)
+"""
+MOST_TOLD = 20
 
 Counted = dict[str, tuple[int, int]]
 """How often and how many fen, by our number of the payment."""
@@ -52,6 +63,21 @@ def waits_for(stack: Stack, truth: Truth) -> str:
         "refunds": refunds,
     }
     return ", ".join(f"{number} {what}" for what, number in missing.items() if number)
+
+
+def stragglers(stack: Stack, truth: Truth) -> list[str]:
+    """Say of what is late how often it was tried, and in how many seconds it is due again."""
+    try:
+        paid, _ = _booked(stack)
+        missing = [*(truth.paid.keys() - paid.keys())]
+        found = rows(stack, WAITING, [missing])
+    except psycopg.Error as away:
+        return [type(away).__name__]
+    now = clock.now()
+    return [
+        f"{what}: tried {tries} times, due in {(due - now).total_seconds() if due else 0:.1f} s, {error}"
+        for what, tries, due, error in found[:MOST_TOLD]
+    ]
 
 
 def has_rested(stack: Stack) -> bool:

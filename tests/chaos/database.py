@@ -11,11 +11,11 @@ from local.stack import Stack
 INSIST_SECONDS = 60.0
 
 
-def rows(stack: Stack, query: LiteralString) -> list[tuple[Any, ...]]:
+def rows(stack: Stack, query: LiteralString, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Ask the product's database; raises psycopg.Error while it is away."""
     assert stack.postgres is not None
     with stack.postgres.connect(database="fundraising") as connection:
-        return connection.execute(query).fetchall()
+        return connection.execute(query, values or None).fetchall()
 
 
 def count_facts(stack: Stack) -> int:

@@ -1,6 +1,6 @@
 """Defects that people really make, each put into a running product to see that the storm finds it."""
 
-import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,15 +33,13 @@ def _inbox_without_unique_key() -> None:
     from dataclasses import replace
 
     from fundraising.giving import settlement
-    from fundraising.payments import inbox
+    from fundraising.payments.providers.alipay.client import Alipay
     from fundraising.payments.providers.base import FactKind
+    from fundraising.payments.providers.stripe.client import Stripe
+    from fundraising.payments.providers.wechatpay.client import WechatPay
     from fundraising.references import uuid7
 
-    plain_values, plain_apply = inbox.values, settlement.apply_facts
-
-    def values(envelope: Any) -> dict[str, object]:
-        told = plain_values(envelope)
-        return {**told, "key": f"{told['key']}-{uuid7()}"}
+    plain_apply = settlement.apply_facts
 
     def apply(told: Any) -> Any:
         own = {fact: f"{fact.fact_ref}-{uuid7()}"[:64] for fact in told}
@@ -49,7 +47,15 @@ def _inbox_without_unique_key() -> None:
             [replace(f, fact_ref=own[f]) if f.kind is FactKind.PAID else f for f in told]
         )
 
-    inbox.values = values
+    def renamed(plain: Any) -> Any:
+        def authenticate(*given: Any) -> Any:
+            envelope = plain(*given)
+            return replace(envelope, dedup_key=f"{envelope.dedup_key}-{uuid7()}")
+
+        return authenticate
+
+    for adapter in (Alipay, Stripe, WechatPay):
+        adapter.authenticate = renamed(adapter.authenticate)  # type: ignore[method-assign]
     settlement.apply_facts = apply
 
 
@@ -205,29 +211,27 @@ def _lots_forgotten() -> None:
 
 
 def _listens_only() -> None:
-    """The relay waits for NOTIFY and rings once for it: what came while it was dead waits for ever."""
-    import select
+    """The relay rings only the queue that a NOTIFY names: what came while it was dead waits for ever."""
+    import psycopg
 
     from worker import handlers
 
-    if "worker.relay" not in " ".join(os.sys.argv):  # type: ignore[attr-defined]
+    if "worker.relay" not in sys.orig_argv:
         return
-    heard: list[bool] = []
-    plain_select, plain_due = select.select, handlers.due_queues
+    heard: set[str] = set()
+    plain = psycopg.Connection.notifies
 
-    def waiting(*given: Any) -> Any:
-        result = plain_select(*given)
-        if result[0]:
-            heard.append(True)
-        return result
+    def notifies(self: Any, **given: Any) -> Any:
+        for told in plain(self, **given):
+            heard.add(told.payload)
+            yield told
 
     def due() -> set[str]:
-        if heard:
-            heard.clear()
-            return plain_due()
-        return set()
+        named = set(heard)
+        heard.clear()
+        return named
 
-    select.select = waiting
+    psycopg.Connection.notifies = notifies  # type: ignore[method-assign]
     handlers.due_queues = due
 
 

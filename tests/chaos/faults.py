@@ -31,9 +31,11 @@ AIMS = {
     ),
     "worker": ("kill busy-worker",) * 3,
     "database": ("kill postgres",) * 4,
-    "relay": ("kill valkey", "kill relay", "kill relay", "kill relay"),
+    "relay": ("kill relay", "kill relay", "kill relay", "kill valkey"),
 }
-"""Small storms that strike where a defect shows; a busy worker is struck when it has just booked something."""
+"""Small storms that strike where a defect shows; a busy worker is struck when it has just booked something.
+
+Rings that a dead relay left behind die with Valkey."""
 
 BUSY = "busy-"
 BUSY_SECONDS = 20.0

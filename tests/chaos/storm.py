@@ -7,6 +7,8 @@ payments carry another amount, some orders are paid twice, some payments go back
 import random
 import threading
 import time
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,10 +24,11 @@ AGAIN, REORDERED, WITHHELD, MISMATCHED, FORGED = 0.20, 0.10, 0.04, 0.02, 0.02
 ASKED_TOO = 0.04
 """Payments that are asked about although their notice comes."""
 
-SILENCE = 1.5
+SILENCE = 3.0
 
 WINDOW = 300
-SENDERS = 6
+SENDERS = 16
+"""Providers deliver side by side: a notice that is refused holds up none of the others for long."""
 ASK_EVERY = 0.5
 SEND_SECONDS, INSIST_SECONDS = 6.0, 300.0
 ACKED = (200, 204)
@@ -57,13 +60,16 @@ class Storm:
     withheld: list[str] = field(default_factory=list)
     asked_too: list[str] = field(default_factory=list)
     forged_accepted: int = 0
-    sent: int = 0
     acked: int = 0
+    answers: Counter[int] = field(default_factory=Counter)
+    slowest: float = 0.0
+    ended: int = 0
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
         self.lock = threading.Lock()
         self.threads: list[threading.Thread] = []
+        self.due: list[float] = []
 
     def pay_all(self, orders: list[Order]) -> None:
         """Let everybody pay, now; the notices wait in the providers' journals."""
@@ -87,6 +93,7 @@ class Storm:
     def blow(self, spread: float) -> None:
         """Begin to send every notice that is not withheld, over so many seconds."""
         plan, start = self._plan(), time.monotonic()
+        self.due = [start + step.at * spread for step in plan]
         self._thread(partial(self._ask, start, spread))
         for n in range(SENDERS):
             self._thread(partial(self._send, plan[n::SENDERS], start, spread))
@@ -101,6 +108,11 @@ class Storm:
     def is_over(self) -> bool:
         """Whether everything was said and acknowledged."""
         return not any(thread.is_alive() for thread in self.threads)
+
+    @property
+    def behind(self) -> int:
+        """How many deliveries should have been made by now and were not acknowledged yet."""
+        return bisect_right(self.due, time.monotonic()) - self.ended
 
     def _plan(self) -> list[Step]:
         """Return when each notice is sent first: some reordered, some doubled, some forged beside."""
@@ -147,12 +159,12 @@ class Storm:
                     self._forge(http, step)
                 else:
                     self._insist(http, step)
+                with self.lock:
+                    self.ended += 1
 
     def _insist(self, http: httpx.Client, step: Step) -> None:
         give_up = time.monotonic() + INSIST_SECONDS
         for tries in range(10_000):
-            with self.lock:
-                self.sent += 1
             if self._post(http, step) in ACKED:
                 with self.lock:
                     self.acked += 1
@@ -168,11 +180,16 @@ class Storm:
 
     def _post(self, http: httpx.Client, step: Step) -> int:
         headers, raw = step.side.signed(step.body, is_forged=step.is_forged)
+        begun = time.monotonic()
         try:
             url = f"{self.stack.base_url}{step.side.path}"
-            return http.post(url, content=raw, headers=headers).status_code
+            answer = http.post(url, content=raw, headers=headers).status_code
         except httpx.HTTPError:
-            return 0
+            answer = 0
+        with self.lock:
+            self.answers[answer] += 1
+            self.slowest = max(self.slowest, time.monotonic() - begun)
+        return answer
 
     # ------------------------------------------------------------------ asking
 
