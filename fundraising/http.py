@@ -149,7 +149,7 @@ def refuse_foreign() -> None:
     """
     if request.method in READING or _is_open_to_all():
         return
-    if request.is_json:
+    if request.is_json and not request.routing_exception:
         raise UnsupportedMediaType
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     settings: Settings = current_app.extensions["settings"]
