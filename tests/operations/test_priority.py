@@ -16,6 +16,7 @@ from worker import handlers
 
 
 @pytest.mark.parametrize(("is_money_due", "done"), [(True, handlers.AT_ONCE), (False, 25)])
+@pytest.mark.usefixtures("frozen_clock")
 def test_a_worker_leaves_its_letters_when_money_comes(
     session: Session, monkeypatch: pytest.MonkeyPatch, *, is_money_due: bool, done: int
 ) -> None:
