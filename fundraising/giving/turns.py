@@ -79,8 +79,8 @@ def in_order(
         with ThreadPoolExecutor(AT_ONCE) as pool:
             ended = [pool.submit(_in_a_thread, app, kept, sets, do) for _ in range(AT_ONCE)]
         failures = [error for future in ended if (error := future.exception())]
-        for error in sorted(failures, key=lambda error: isinstance(error, OutOfTurn)):
-            raise error
+        if failures:
+            raise min(failures, key=lambda error: isinstance(error, OutOfTurn))
     else:
         _work(kept, sets, do)
     return kept.done == len(sets)

@@ -81,18 +81,17 @@ class NoticeDoor:
     def take(self, asked: Sequence[Asked]) -> list[Said | None]:
         """Keep notices that are good and new with one commit; None is said to the others, which go on."""
         now = clock.now()
-        known: dict[tuple[str, str, str], int] = {}
+        known: dict[tuple[str, str, str], tuple[int, Provider]] = {}
         good: list[Envelope] = []
         answers: list[Said | None] = [None] * len(asked)
         for place, (environ, raw) in enumerate(asked):
             adapter = self._adapter(environ)
             envelope = adapter and _authentic(adapter, environ, raw, now)
-            if envelope and known.setdefault(inbox.number(envelope), place) == place:
+            if adapter and envelope and inbox.number(envelope) not in known:
+                known[inbox.number(envelope)] = place, adapter
                 good.append(envelope)
         for number in self._kept(good):
-            place = known[number]
-            adapter = self._adapter(asked[place][0])
-            assert adapter is not None
+            place, adapter = known[number]
             answers[place] = _said(adapter)
         return answers
 
