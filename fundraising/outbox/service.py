@@ -72,18 +72,21 @@ def ring(queue: Queue) -> None:
 def claim(queue: Queue, limit: int, lease: timedelta) -> list[Claimed]:
     """Take due work under a lease; another worker sees it again only when the lease runs out.
 
-    The attempt is counted now, so work that kills its worker ends among the dead, not in a loop.
+    The attempt is counted now, so work that kills its worker ends among the dead, not in a loop. What is
+    due is read once (MATERIALIZED): for a young table PostgreSQL may read a plain list again for each row, and
+    what is locked is then skipped, so that all would be taken.
     """
     now = clock.now()
     rows = db.session.execute(
         text(
             """
-            UPDATE outbox_work SET attempts = attempts + 1, due_at = :until
-            WHERE id IN (
+            WITH due AS MATERIALIZED (
                 SELECT id FROM outbox_work
                 WHERE queue = :queue AND done_at IS NULL AND dead_at IS NULL AND due_at <= :now
                 ORDER BY due_at, id LIMIT :most FOR UPDATE SKIP LOCKED)
-            RETURNING id, kind, payload, attempts
+            UPDATE outbox_work w SET attempts = attempts + 1, due_at = :until
+            FROM due WHERE w.id = due.id
+            RETURNING w.id, kind, payload, attempts
             """
         ),
         {"queue": queue, "now": now, "until": now + lease, "most": limit},

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from fundraising import clock
@@ -31,3 +31,15 @@ def test_a_worker_leaves_its_letters_when_money_comes(
 
     query = select(func.count()).select_from(Work).where(Work.done_at.is_not(None))
     assert session.execute(query).scalar_one() == done
+
+
+def test_no_more_is_claimed_than_asked_for_however_the_database_reads(session: Session) -> None:
+    outbox.add_many(
+        Kind.SEND_MAIL, [(f"letter-{n}", {}) for n in range(25)], clock.now() - timedelta(seconds=1)
+    )
+    for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material", "indexscan"):
+        session.execute(text(f"SET LOCAL enable_{way} = off"))
+
+    claimed = outbox.claim(Queue.MAIL, 10, timedelta(minutes=2))
+
+    assert len({work.id for work in claimed}) == 10
