@@ -1,4 +1,4 @@
-"""What the production server serves: ``granian --interface rsgi --http 1 rsgi:app`` (docs/settings.md)."""
+"""What the production server serves (``fundraising/front/server.py``)."""
 
 import gc
 import sys

@@ -31,13 +31,6 @@ START_SECONDS = 30.0
 LOG_BYTES = 5 * 1024 * 1024
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  asked for by HOST, never chosen
 WEB_WORKERS = 2
-WEB_SERVER = (
-    "granian", "--interface", "rsgi", "--http", "1", "--workers", str(WEB_WORKERS), "--no-ws",
-    "--http1-header-read-timeout", "10000", "--http1-buffer-size", "65536",
-    "--backlog", "2048", "--backpressure", "2048", "--respawn-failed-workers",
-)  # fmt: skip
-"""How the site is served everywhere (compose.yaml says the same): heads have ten seconds and 64 kB, and
-a connection that only waits costs no thread, so there may be thousands."""
 DEMO_ACCOUNT = {
     "BANK_ACCOUNT_NUMBER": "0000000000000001314",
     "BANK_ACCOUNT_NAME": "承德市红十字会（演示）",
@@ -324,8 +317,8 @@ class Stack:
         self._spawn(
             "web",
             [
-                python, "-m", *WEB_SERVER, "--host", self.host, "--port", str(self.port),
-                "--log-level", "warning", "rsgi:app",
+                python, "-m", "fundraising.front.server", "--workers", str(WEB_WORKERS),
+                "--host", self.host, "--port", str(self.port), "--log-level", "warning",
             ],
         )  # fmt: skip
         self.is_running = True

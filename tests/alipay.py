@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from fundraising import clock
+from fundraising import clock, outbound
 from fundraising.payments.providers.alipay import Alipay, signing
 from tests import wechat
 
@@ -23,7 +23,7 @@ def provider(http: httpx.Client | None = None, **more: Any) -> Alipay:
         "private_key": wechat.key("alipay-app"),
         "public_keys": [wechat.key("alipay").public_key()],
         "gateway_url": "http://127.0.0.1:1/gateway.do",
-        "http": http or httpx.Client(trust_env=False, timeout=1),
+        "http": http or outbound.client(1),
     }
     return Alipay(**{**values, **more})
 

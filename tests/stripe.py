@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from fundraising import clock
+from fundraising import clock, outbound
 from fundraising.payments.providers.stripe import Stripe, signing
 
 ACCOUNT = "acct_1TestTestTestTest"
@@ -22,7 +22,7 @@ def provider(http: httpx.Client | None = None, **more: Any) -> Stripe:
         "secret_key": "sk_test_" + "k" * 24,
         "webhook_secrets": [SECRET],
         "base_url": "http://127.0.0.1:1",
-        "http": http or httpx.Client(trust_env=False, timeout=1),
+        "http": http or outbound.client(1),
     }
     return Stripe(**{**values, **more})
 

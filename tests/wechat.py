@@ -13,7 +13,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from fundraising import clock
+from fundraising import clock, outbound
 from fundraising.payments.providers.wechatpay import WechatPay, signing
 
 MCHID, APPID, APIV3 = "1900000001", "wx0123456789abcdef", b"0123456789abcdef0123456789abcdef"
@@ -46,7 +46,7 @@ def provider(http: httpx.Client | None = None, **more: Any) -> WechatPay:
         "oauth_url": "http://127.0.0.1:1/authorize",
         "oauth_api_url": "http://127.0.0.1:1",
         "app_secret": "secret",
-        "http": http or httpx.Client(trust_env=False, timeout=1),
+        "http": http or outbound.client(1),
     }
     return WechatPay(**{**values, **more})
 

@@ -78,15 +78,19 @@ class Site:
 
 
 class Threads:
-    """Some threads that answer one request after another; less work for each than an executor's."""
+    """Some threads that answer one request after another; less work for each than an executor's.
+
+    They begin with the first request: the application is made in one process and serves in its children.
+    """
 
     def __init__(self, many: int) -> None:
         self.waiting: SimpleQueue[tuple[Work, asyncio.Future[IO[bytes] | None]]] = SimpleQueue()
-        for _ in range(many):
-            Thread(target=self._work, daemon=True).start()
+        self.idle = [Thread(target=self._work, daemon=True) for _ in range(many)]
 
     def run(self, work: "Work") -> "asyncio.Future[IO[bytes] | None]":
         """Let a thread do this; it must not raise. Await what is returned."""
+        while self.idle:
+            self.idle.pop().start()
         future: asyncio.Future[IO[bytes] | None] = asyncio.get_running_loop().create_future()
         self.waiting.put((work, future))
         return future

@@ -33,15 +33,18 @@ class Door(Protocol):
 
 
 class Gatherer:
-    """One thread that lets a door answer all that came while it was busy with those before."""
+    """One thread, begun by the first request, that lets a door answer all that came while it was busy."""
 
     def __init__(self, door: Door) -> None:
         self.door = door
         self.waiting: SimpleQueue[tuple[Asked, Pending]] = SimpleQueue()
-        Thread(target=self._work, daemon=True).start()
+        self.is_begun = False
 
     def ask(self, environ: "WSGIEnvironment", body: bytes) -> Pending:
         """Return what the door says, to be awaited."""
+        if not self.is_begun:
+            self.is_begun = True
+            Thread(target=self._work, daemon=True).start()
         pending: Pending = asyncio.get_running_loop().create_future()
         self.waiting.put(((environ, body), pending))
         return pending

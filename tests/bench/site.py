@@ -17,7 +17,7 @@ from fundraising import schema
 from fundraising.app import create_app
 from local import processes
 from local.postgres import DATABASE, OWNER, Postgres
-from local.stack import WEB_SERVER, WEB_WORKERS
+from local.stack import WEB_WORKERS
 from local.valkey import Valkey
 from tests import wechat
 
@@ -94,16 +94,16 @@ class Site:
 
     def web(self) -> int:
         """Serve the site as production does and return its port."""
-        return self._serve(*WEB_SERVER, target="rsgi:app")
+        return self._serve("fundraising.front.server", "--workers", str(WEB_WORKERS))
 
     def bare(self) -> int:
         """Serve the bare references by the same server, in its quickest way for them."""
         words = ("--interface", "wsgi", "--workers", str(WEB_WORKERS), "--blocking-threads", "4")
-        return self._serve("granian", *words, "--no-ws", target="tests.bench.bare:app")
+        return self._serve("granian", *words, "--no-ws", "tests.bench.bare:app")
 
-    def _serve(self, *words: str, target: str) -> int:
+    def _serve(self, *words: str) -> int:
         port = processes.free_port()
-        self.spawn(*words, "--port", str(port), "--log-level", "error", target)
+        self.spawn(*words, "--port", str(port), "--log-level", "error")
         assert processes.wait_for(lambda: processes.answers("127.0.0.1", port), 120)
         time.sleep(2)
         return port

@@ -15,6 +15,7 @@ from functools import partial
 
 import httpx
 
+from fundraising import outbound
 from local.stack import Stack
 from tests.chaos import database
 from tests.chaos.seed import Order
@@ -152,7 +153,7 @@ class Storm:
     # ------------------------------------------------------------------ sending
 
     def _send(self, plan: list[Step], start: float, spread: float) -> None:
-        with httpx.Client(timeout=SEND_SECONDS, trust_env=False) as http:
+        with outbound.client(SEND_SECONDS) as http:
             for step in plan:
                 time.sleep(max(0.0, start + step.at * spread - time.monotonic()))
                 if step.is_forged:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from fundraising.front.server import OPTIONS
 from local import processes
-from local.stack import WEB_SERVER
 from tests.front.site import PATIENCE
 
 PLAIN = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -28,11 +28,10 @@ Connect = Callable[..., socket.socket]
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port = processes.free_port()
-    words = [*WEB_SERVER]
+    words = [*OPTIONS]
     words[words.index("--http1-header-read-timeout") + 1] = str(int(PATIENCE * 1000))
-    words[words.index("--workers") + 1] = "1"
     root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", *words, "--port", str(port), "tests.front.site:app"]
+    command = [sys.executable, "-m", "granian", *words, "--port", str(port), "tests.front.site:app"]
     with (tmp_path_factory.mktemp("front") / "log").open("wb") as log:
         server = processes.spawn(command, log=log, cwd=root, env={"PATH": "/usr/bin:/bin"})
         assert processes.wait_for(lambda: processes.answers("127.0.0.1", port), 60)

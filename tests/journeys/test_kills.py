@@ -13,6 +13,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
+from fundraising import outbound
 from local.stack import Stack
 
 DONORS = 500
@@ -23,21 +24,20 @@ PATIENCE = 90.0
 class Donor:
     """Somebody who insists: repeats what got no answer, under the same key, as browsers and people do."""
 
-    def __init__(self, stack: Stack, number: int) -> None:
-        self.stack, self.number, self.key = stack, number, uuid4().hex
+    def __init__(self, stack: Stack, http: httpx.Client, number: int) -> None:
+        self.stack, self.http, self.number, self.key = stack, http, number, uuid4().hex
         self.deadline = time.monotonic() + PATIENCE
 
     def give(self) -> str:
         """Start a gift, pay it, and return its order number."""
         order = str(self._insist(self._start))
-        self._insist(lambda http: self._pay(http, order))
+        self._insist(lambda: self._pay(order))
         return order
 
-    def _insist(self, action: Callable[[httpx.Client], str | bool]) -> str | bool:
+    def _insist(self, action: Callable[[], str | bool]) -> str | bool:
         while time.monotonic() < self.deadline:
             try:
-                with httpx.Client(trust_env=False, timeout=6) as http:
-                    result = action(http)
+                result = action()
                 if result:
                     return result
             except httpx.HTTPError:
@@ -45,18 +45,18 @@ class Donor:
             time.sleep(0.2)
         raise AssertionError(f"donor {self.number} got no answer in {PATIENCE} seconds")
 
-    def _start(self, http: httpx.Client) -> str:
+    def _start(self) -> str:
         body = {
             "campaign": "aed-2025",
             "amount_fen": 100 + self.number,
             "channel": "wechatpay.native",
             "idempotency_key": self.key,
         }
-        answer = http.post(f"{self.stack.base_url}/api/v1/checkout", json=body)
+        answer = self.http.post(f"{self.stack.base_url}/api/v1/checkout", json=body)
         return str(answer.json()["order_no"]) if answer.status_code == 201 else ""
 
-    def _pay(self, http: httpx.Client, order: str) -> bool:
-        answer = http.post(f"{self.stack.simulator_url}/_ctl/pay", json={"order": order})
+    def _pay(self, order: str) -> bool:
+        answer = self.http.post(f"{self.stack.simulator_url}/_ctl/pay", json={"order": order})
         return answer.status_code == 200
 
 
@@ -93,11 +93,11 @@ def test_killing_any_process_loses_and_doubles_nothing(stack: Stack) -> None:
     stop = threading.Event()
     killer = threading.Thread(target=kill_in_turn, args=(stack, stop))
     killer.start()
-    with ThreadPoolExecutor(12) as crowd:
-        orders = set(crowd.map(lambda n: Donor(stack, n).give(), range(DONORS)))
+    with ThreadPoolExecutor(12) as crowd, outbound.client(6) as http:
+        orders = set(crowd.map(lambda n: Donor(stack, http, n).give(), range(DONORS)))
     killer.join()
     stop.set()
-    with httpx.Client(trust_env=False, timeout=10) as http:
+    with outbound.client(10) as http:
         journal = http.get(f"{stack.simulator_url}/_ctl/journal").json()
         truth = {
             o["out_trade_no"]: o["total"] for o in journal["orders"] if o["state"] == "SUCCESS"

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.x509 import load_pem_x509_certificate
 
 from config import Settings
+from fundraising import outbound
 from fundraising.payments.providers.agreements import AgreementProvider
 from fundraising.payments.providers.alipay import Alipay, CyclePay
 from fundraising.payments.providers.bank import BankTransfer
@@ -104,7 +105,7 @@ def _wechatpay(settings: Settings) -> WechatPay:
         oauth_url=settings.wechatpay_oauth_url,
         oauth_api_url=settings.wechatpay_oauth_api_url.rstrip("/"),
         app_secret=settings.wechatpay_app_secret,
-        http=httpx.Client(timeout=LIMITS, trust_env=False, follow_redirects=False),
+        http=outbound.client(LIMITS),
     )
 
 
@@ -120,7 +121,7 @@ def _alipay(settings: Settings) -> Alipay:
         private_key=_private_key(private, "ALIPAY_PRIVATE_KEY_FILE"),
         public_keys=public_keys(public),
         gateway_url=settings.alipay_gateway_url,
-        http=httpx.Client(timeout=LIMITS, trust_env=False, follow_redirects=False),
+        http=outbound.client(LIMITS),
     )
 
 
@@ -138,7 +139,7 @@ def _stripe(settings: Settings) -> Stripe:
         secret_key=key,
         webhook_secrets=secrets,
         base_url=settings.stripe_api_base.rstrip("/"),
-        http=httpx.Client(timeout=LIMITS, trust_env=False, follow_redirects=False),
+        http=outbound.client(LIMITS),
     )
 
 

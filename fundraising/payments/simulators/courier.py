@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-import httpx
-
+from fundraising import outbound
 from fundraising.payments.simulators.journal import Journal
 
 ANSWER_SECONDS = 5.0
@@ -45,7 +44,7 @@ class Courier(ABC, Generic[P]):
     now: Callable[[], float] = field(default=time.time, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.http = httpx.Client(timeout=ANSWER_SECONDS, trust_env=False)
+        self.http = outbound.client(ANSWER_SECONDS)
         self.is_running = True
         self.thread = threading.Thread(target=self._run, daemon=True)
 

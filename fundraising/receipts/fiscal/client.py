@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from config import Settings
-from fundraising import clock
+from fundraising import clock, outbound
 from fundraising.receipts.fiscal.department import (
     Answer,
     BillRequest,
@@ -36,7 +36,7 @@ def build(settings: Settings) -> Department | None:
         settings.fiscal_base_url.rstrip("/"),
         settings.fiscal_unit_code,
         settings.fiscal_key.encode(),
-        httpx.Client(timeout=TIME, trust_env=False, follow_redirects=False),
+        outbound.client(TIME),
     )
 
 
