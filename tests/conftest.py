@@ -27,6 +27,8 @@ from tests import factories
 pytest_plugins = ["tests.fixtures"]
 LONGEST = ("tests/journeys/test_kills.py", "tests/floods/test_gate.py")
 LOOPBACK = ("127.", "::1", "localhost")
+QUICK_HASH = {"argon2__rounds": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
+"""The same method with as little work as it takes: hundreds of staff are made, and guarded from nobody."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,10 +68,17 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     server.stop()
 
 
+def made(settings: config.Settings) -> Flask:
+    """The application as it is, save that passwords are quickly hashed."""
+    application = create_app(settings)
+    application.extensions["security"].pwd_context.update(**QUICK_HASH)
+    return application
+
+
 @contextmanager
 def serving(settings: config.Settings) -> Iterator[Flask]:
     """An application of its own beside the test's, which gives its connections back."""
-    application = create_app(settings)
+    application = made(settings)
     application.test_client_class = Browser
     with application.app_context():
         yield application
@@ -124,7 +133,7 @@ def app(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         n for n in os.environ if n.startswith(("WECHATPAY_", "ALIPAY_", "DATABASE_", "REDIS_"))
     ]:
         del os.environ[name]
-    application = create_app(settings_for(postgres.url(), tmp_path_factory.mktemp("app")))
+    application = made(settings_for(postgres.url(), tmp_path_factory.mktemp("app")))
     application.testing = True
     application.test_client_class = Browser
     with application.app_context():
@@ -177,7 +186,7 @@ def own_database(app: Flask, postgres: Postgres, tmp_path: Path) -> Iterator[Fla
         db.session.remove()
         db.engine.dispose()
     postgres.clone(name, DATABASE)
-    application = create_app(settings_for(postgres.url(database=name), tmp_path))
+    application = made(settings_for(postgres.url(database=name), tmp_path))
     with application.app_context():
         yield application
         db.session.remove()

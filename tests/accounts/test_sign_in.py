@@ -13,12 +13,11 @@ from sqlalchemy.orm import Session
 
 from fundraising.accounts import service as accounts
 from fundraising.accounts.models import User
-from fundraising.app import create_app
 from fundraising.audit import queries as audit
 from fundraising.database import db
 from fundraising.mail import service as mail
 from fundraising.mail.models import Letter
-from tests.conftest import settings_for
+from tests.conftest import made, settings_for
 from tests.fixtures import PASSWORD
 
 NEW = "a quite different pass phrase"
@@ -225,7 +224,7 @@ def test_the_last_administrator_stays(staff_client: Staff, session: Session) -> 
 
 def test_guessing_passwords_is_slowed_down(own_database: Flask, tmp_path: Path) -> None:
     url = own_database.config["SQLALCHEMY_DATABASE_URI"]
-    app = create_app(settings_for(url, tmp_path, ratelimit_enabled=True))
+    app = made(settings_for(url, tmp_path, ratelimit_enabled=True))
     app.config["WTF_CSRF_ENABLED"] = False
     with app.app_context():
         browser = app.test_client()

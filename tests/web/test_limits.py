@@ -9,12 +9,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from fundraising.app import create_app
 from fundraising.database import db, transaction
 from fundraising.floods.service import FREE_ADDRESS
 from local.processes import free_port
 from tests import wechat
-from tests.conftest import settings_for
+from tests.conftest import made, settings_for
 from tests.factories import Make
 from tests.wechat import Notice
 
@@ -28,7 +27,7 @@ def without_redis(own_database: Flask, tmp_path: Path) -> Iterator[Flask]:
         ratelimit_enabled=True,
         redis_url=f"redis://127.0.0.1:{free_port()}/0",
     )
-    application = create_app(settings)
+    application = made(settings)
     application.config["WTF_CSRF_ENABLED"] = False
     application.extensions["providers"] = {"wechatpay": wechat.provider()}
     with application.app_context():
@@ -119,4 +118,4 @@ def test_limits_that_are_off_stop_no_start(own_database: Flask, tmp_path: Path) 
         ratelimit_enabled=False,
         redis_url=f"redis://127.0.0.1:{free_port()}/0",
     )
-    assert create_app(settings).test_client().get("/healthz").status_code == 200
+    assert made(settings).test_client().get("/healthz").status_code == 200
