@@ -369,6 +369,7 @@ def test_a_pledge_goes_its_way_in_the_browser_and_in_public(
     assert "其中配捐：¥100.00" in page
     assert "承德某企业" in page
     assert "计入范围：本站在线支付、现金。" in page
+    assert f"至 {today.year}年{today.month}月{today.day}日；" in page
     use = client.get("/transparency?lang=zh").get_data(as_text=True)
     assert use.count("¥100.00") >= 2
     answer = client.get(f"/api/v1/campaigns/{campaign.slug}").get_json()

@@ -1,7 +1,7 @@
 """Reading pledges: for the desk, and as everybody may see them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -10,6 +10,8 @@ from fundraising import clock
 from fundraising.database import db
 from fundraising.giving.matching.models import Match, Pledge, PledgeState, Unmatched
 from fundraising.giving.models import Gift
+
+JUST_BEFORE = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class PublicPledge:
     per: int
     matched_fen: int
     remaining_fen: int
-    ends_at: datetime
+    last_day: date
     is_open: bool
     roads: list[str] | None
 
@@ -42,7 +44,7 @@ def public(campaign_id: UUID, limit: int = 20) -> list[PublicPledge]:
             p.per,
             p.committed_fen,
             p.remaining_fen,
-            p.ends_at,
+            clock.shanghai_date(p.ends_at - JUST_BEFORE),
             p.covers(now) and p.remaining_fen > 0,
             None if p.is_for_all else p.roads,
         )
