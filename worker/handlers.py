@@ -57,7 +57,7 @@ HANDLERS: dict[Kind, Callable[[Claimed], None]] = {
 
 def due_queues() -> set[str]:
     """Return the queues whose doorbell should ring."""
-    due = outbox_queries.due_queues()
+    due: set[str] = {queue for queue in Queue if outbox_queries.has_due(queue)}
     if _is_money_due():
         due.add(Queue.MONEY)
     db.session.rollback()
@@ -69,12 +69,22 @@ def _is_money_due() -> bool:
 
 
 def drain_money() -> None:
-    """Settle waiting notices, charge what is due, then ask about payments whose notice has not come."""
+    """Settle waiting notices, charge what is due, then ask about payments whose notice has not come.
+
+    Where notices come by the hundred a second the rest is seldom due, and looking is cheaper than trying.
+    """
     settlement.drain(BUDGET)
-    drain_outbox(Queue.MONEY)
-    polling.poll_due(settlement.apply_facts)
-    pursuing.pursue_due(settlement.apply_facts)
-    settlement.drain(BUDGET)
+    is_charging, is_asking = outbox_queries.has_due(Queue.MONEY), polling.has_due()
+    is_refunding = pursuing.has_due()
+    db.session.rollback()
+    if is_charging:
+        drain_outbox(Queue.MONEY)
+    if is_asking:
+        polling.poll_due(settlement.apply_facts)
+    if is_refunding:
+        pursuing.pursue_due(settlement.apply_facts)
+    if is_charging or is_asking or is_refunding:
+        settlement.drain(BUDGET)
 
 
 def drain_outbox(queue: Queue) -> None:

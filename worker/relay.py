@@ -16,17 +16,16 @@ from kombu.exceptions import OperationalError as BrokerAway
 from sqlalchemy.exc import SQLAlchemyError
 
 from fundraising import logs
-from fundraising.audit import service as audit
-from fundraising.database import db, transaction
+from fundraising.database import db
 from fundraising.outbox.kinds import Queue
 from fundraising.outbox.service import CHANNEL
 from worker import handlers, tasks
 from worker.app import flask_app, only_ring, settings
+from worker.pulse import Pulse
 
 LONGEST_QUEUE = 4
 LOOK_EVERY = 0.5
 GATHER = 0.1
-BEAT_EVERY = 10.0
 LONGEST_ANSWER = 1.0
 log = structlog.get_logger(__name__)
 
@@ -40,7 +39,7 @@ class Relay:
         )
         self.listener: psycopg.Connection | None = None
         self.is_running = True
-        self.next_beat = 0.0
+        self.pulse = Pulse("relay")
 
     def run(self) -> None:
         """Ring until asked to stop."""
@@ -49,7 +48,8 @@ class Relay:
             try:
                 with flask_app.app_context():
                     due = handlers.due_queues()
-                    self.beat()
+                    self.pulse.beat()
+                    db.session.remove()
             except SQLAlchemyError as away:
                 log.warning("database_away", error=type(away).__name__)
                 time.sleep(LOOK_EVERY)
@@ -96,14 +96,6 @@ class Relay:
         except (psycopg.Error, OSError, ValueError):
             self.listener = None
             time.sleep(LOOK_EVERY)
-
-    def beat(self) -> None:
-        """Say that the relay works, now and then."""
-        if time.monotonic() >= self.next_beat:
-            with transaction():
-                audit.beat("relay")
-            self.next_beat = time.monotonic() + BEAT_EVERY
-        db.session.remove()
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
         """End after this round."""

@@ -4,11 +4,13 @@ from typing import Any
 
 from celery import shared_task
 
-from fundraising.audit import service as audit
-from fundraising.database import db, transaction
+from fundraising.database import db
 from fundraising.outbox.kinds import Queue
 from worker import handlers
 from worker.app import RING_EXPIRES_SECONDS, flask_app
+from worker.pulse import Pulse
+
+PULSE = Pulse("worker")
 
 
 def _task(name: str, queue: Queue) -> Any:
@@ -20,8 +22,7 @@ def drain_money() -> None:
     """Settle what providers said."""
     with flask_app.app_context():
         handlers.drain_money()
-        with transaction():
-            audit.beat("worker")
+        PULSE.beat()
 
 
 @_task("receipts.drain", Queue.RECEIPTS)
@@ -50,8 +51,7 @@ def fold() -> None:
     """Fold totals."""
     with flask_app.app_context():
         handlers.fold()
-        with transaction():
-            audit.beat("worker")
+        PULSE.beat()
 
 
 @_task("maintenance.check_books", Queue.MAINTENANCE)

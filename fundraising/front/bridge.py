@@ -149,7 +149,7 @@ class Front:
         """Whether the door answered."""
         if self.door is None or not self.door.door.is_for(environ):
             return False
-        if self.door.waiting.qsize() >= MOST_WAITING:
+        if len(self.door.waiting) >= MOST_WAITING:
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE)
         said = await self.door.ask(environ, environ["wsgi.input"].read())
         environ["wsgi.input"].seek(0)

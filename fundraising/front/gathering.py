@@ -1,10 +1,8 @@
 """Requests that are answered together: what waits at one moment shares one piece of work."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from queue import SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -28,46 +26,38 @@ class Door(Protocol):
     def is_for(self, environ: "WSGIEnvironment") -> bool:
         """Whether a request should be asked for here; must not wait."""
 
-    def take(self, asked: Sequence[Asked]) -> Sequence[Said | None]:
+    async def take(self, asked: Sequence[Asked]) -> Sequence[Said | None]:
         """Answer requests, in their order; None leaves one to the application."""
 
 
 class Gatherer:
-    """One thread, begun by the first request, that lets a door answer all that came while it was busy."""
+    """Lets a door answer all that came while it was busy; no thread is woken for it."""
 
     def __init__(self, door: Door) -> None:
         self.door = door
-        self.waiting: SimpleQueue[tuple[Asked, Pending]] = SimpleQueue()
-        self.is_begun = False
+        self.waiting: deque[tuple[Asked, Pending]] = deque()
+        self.busy: asyncio.Task[None] | None = None
 
     def ask(self, environ: "WSGIEnvironment", body: bytes) -> Pending:
         """Return what the door says, to be awaited."""
-        if not self.is_begun:
-            self.is_begun = True
-            Thread(target=self._work, daemon=True).start()
         pending: Pending = asyncio.get_running_loop().create_future()
-        self.waiting.put(((environ, body), pending))
+        self.waiting.append(((environ, body), pending))
+        if self.busy is None or self.busy.done():
+            self.busy = asyncio.create_task(self._work())
         return pending
 
-    def _work(self) -> None:
-        while True:
-            together = [self.waiting.get()]
-            while len(together) < MOST_TOGETHER and not self.waiting.empty():
-                together.append(self.waiting.get())
-            said = self._said([asked for asked, _ in together])
-            pending = [each for _, each in together]
-            with suppress(RuntimeError):  # the server has ended meanwhile
-                pending[0].get_loop().call_soon_threadsafe(_say, pending, said)
+    async def _work(self) -> None:
+        while self.waiting:
+            many = min(MOST_TOGETHER, len(self.waiting))
+            together = [self.waiting.popleft() for _ in range(many)]
+            said = await self._said([asked for asked, _ in together])
+            for (_, pending), answer in zip(together, said, strict=True):
+                if not pending.done():
+                    pending.set_result(answer)
 
-    def _said(self, asked: Sequence[Asked]) -> Sequence[Said | None]:
+    async def _said(self, asked: Sequence[Asked]) -> Sequence[Said | None]:
         try:
-            return self.door.take(asked)
+            return await self.door.take(asked)
         except Exception as error:
             log.error("door_broken", requests=len(asked), exc_info=error)
             return [None] * len(asked)
-
-
-def _say(pending: Sequence[Pending], said: Sequence[Said | None]) -> None:
-    for each, answer in zip(pending, said, strict=True):
-        if not each.done():
-            each.set_result(answer)

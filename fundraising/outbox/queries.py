@@ -6,19 +6,17 @@ from sqlalchemy import select, text
 
 from fundraising import clock
 from fundraising.database import db
+from fundraising.outbox.kinds import Queue
 from fundraising.outbox.models import Work
 
 
-def due_queues() -> set[str]:
-    """Return the queues with work that could be done now."""
-    rows = db.session.execute(
-        text(
-            "SELECT DISTINCT queue FROM outbox_work "
-            "WHERE done_at IS NULL AND dead_at IS NULL AND due_at <= :now"
-        ),
-        {"now": clock.now()},
+def has_due(queue: Queue) -> bool:
+    """Whether a queue has work that could be done now; one look, however much waits."""
+    query = text(
+        "SELECT EXISTS (SELECT FROM outbox_work WHERE queue = :queue "
+        "AND done_at IS NULL AND dead_at IS NULL AND due_at <= :now)"
     )
-    return set(rows.scalars())
+    return bool(db.session.execute(query, {"queue": queue, "now": clock.now()}).scalar_one())
 
 
 def oldest_due() -> datetime | None:

@@ -6,6 +6,7 @@ Whatever is not plainly good (forged, too large, unreadable, the database away) 
 route, which says why. The answers are the same.
 """
 
+import asyncio
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 LONGEST_HEADER = 4096
 KEPT = 204
+PATIENCE = 3.0
+RING = ("SELECT pg_notify(%s, %s)", (outbox.CHANNEL, Queue.MONEY))
 Asked = tuple["WSGIEnvironment", bytes]
 """A request's head and its whole body."""
 Said = tuple[int, list[tuple[str, str]], bytes]
@@ -53,7 +56,7 @@ class NoticeDoor:
     def __init__(self, app: Flask) -> None:
         self.inner: WSGIApplication = app.wsgi_app
         with app.app_context():
-            self.store = Store(db.engine)
+            self.store, self.shelf = Store(db.engine), Shelf(db.engine)
         providers: dict[str, Provider] = app.extensions["providers"]
         self.adapters = {
             f"/payments/{name}/notify": adapter
@@ -78,7 +81,7 @@ class NoticeDoor:
         """Whether this may be a notice."""
         return self._adapter(environ) is not None
 
-    def take(self, asked: Sequence[Asked]) -> list[Said | None]:
+    async def take(self, asked: Sequence[Asked]) -> list[Said | None]:
         """Keep notices that are good and new with one commit; None is said to the others, which go on."""
         now = clock.now()
         known: dict[tuple[str, str, str], tuple[int, Provider]] = {}
@@ -90,7 +93,7 @@ class NoticeDoor:
             if adapter and envelope and inbox.number(envelope) not in known:
                 known[inbox.number(envelope)] = place, adapter
                 good.append(envelope)
-        for number in self._kept(good):
+        for number in await self._kept(good):
             place, adapter = known[number]
             answers[place] = _said(adapter)
         return answers
@@ -113,37 +116,30 @@ class NoticeDoor:
             return False
         return True
 
-    def _kept(self, good: Sequence[Envelope]) -> Iterable[tuple[str, str, str]]:
+    async def _kept(self, good: Sequence[Envelope]) -> Iterable[tuple[str, str, str]]:
         try:
-            return self.store.put_new(good) if good else []
-        except (psycopg.Error, SQLAlchemyError) as away:
+            return await self.shelf.put_new(good) if good else []
+        except psycopg.Error as away:
             log.warning("door_shut", notices=len(good), error=type(away).__name__)
             return []
 
 
 class Store:
-    """Keeps notices with one statement that PostgreSQL commits by itself, on connections of the pool."""
+    """Keeps a notice with one statement that PostgreSQL commits by itself, on connections of the pool."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.one = str(inbox.PUT.compile(dialect=engine.dialect)).encode()
-        self.several = str(inbox.PUT_NEW.compile(dialect=engine.dialect)).encode()
+        self.statement = str(inbox.PUT.compile(dialect=engine.dialect)).encode()
 
     def put(self, envelope: Envelope) -> None:
         """Keep a notice, and ring."""
         kept = inbox.values(envelope)
         with self._connection() as connection:
-            known = connection.execute(self.one, kept).fetchone()
+            known = connection.execute(self.statement, kept).fetchone()
             if known is None or known[0] != kept["sha256"]:
-                connection.execute(self.one, inbox.as_copy(kept))
-            _ring(connection)
-
-    def put_new(self, envelopes: Sequence[Envelope]) -> list[tuple[str, str, str]]:
-        """Keep notices of different numbers, and ring; return the numbers of those that were new."""
-        with self._connection() as connection:
-            new = connection.execute(self.several, inbox.values_of_all(envelopes)).fetchall()
-            _ring(connection)
-        return new
+                connection.execute(self.statement, inbox.as_copy(kept))
+            if inbox.BELL.is_due():
+                connection.execute(*RING)
 
     @contextmanager
     def _connection(self) -> Iterator["psycopg.Connection[Any]"]:
@@ -162,9 +158,44 @@ class Store:
             pooled.close()
 
 
-def _ring(connection: "psycopg.Connection[Any]") -> None:
-    if inbox.BELL.is_due():
-        connection.execute("SELECT pg_notify(%s, %s)", (outbox.CHANNEL, Queue.MONEY))
+class Shelf:
+    """Keeps several notices with one commit, on one connection of its own that the server's loop awaits."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        self.statement = str(inbox.PUT_NEW.compile(dialect=engine.dialect)).encode()
+        self.connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def put_new(self, envelopes: Sequence[Envelope]) -> list[tuple[str, str, str]]:
+        """Keep notices of different numbers, and ring; return the numbers of those that were new.
+
+        Raises:
+            psycopg.Error: the database is away or did not answer in time; they may be kept all the same.
+        """
+        if self.connection is None:
+            self.connection = await psycopg.AsyncConnection.connect(
+                self.address, autocommit=True, connect_timeout=int(PATIENCE)
+            )
+        keeping = asyncio.create_task(self._put_new(self.connection, envelopes))
+        done, _ = await asyncio.wait([keeping], timeout=PATIENCE)
+        try:
+            if not done:
+                raise psycopg.OperationalError("no answer in time")
+            return keeping.result()
+        except BaseException:
+            self.connection.pgconn.finish()  # at once: to ask it to stop could hang as well
+            self.connection = None
+            keeping.cancel()
+            raise
+
+    async def _put_new(
+        self, connection: "psycopg.AsyncConnection[Any]", envelopes: Sequence[Envelope]
+    ) -> list[tuple[str, str, str]]:
+        cursor = await connection.execute(self.statement, inbox.values_of_all(envelopes))
+        new = await cursor.fetchall()
+        if inbox.BELL.is_due():
+            await connection.execute(*RING)
+        return new
 
 
 def _authentic(

@@ -1,7 +1,6 @@
 """Requests that wait at one moment are answered together; what the door does not answer goes on."""
 
 import asyncio
-import threading
 from collections.abc import Sequence
 
 import pytest
@@ -17,15 +16,16 @@ class Door:
 
     def __init__(self) -> None:
         self.asked: list[list[bytes]] = []
-        self.is_open = threading.Event()
+        self.is_open = asyncio.Event()
 
     def is_for(self, environ: dict[str, str]) -> bool:
         return environ["PATH_INFO"] == "/notify"
 
-    def take(self, asked: Sequence[Asked]) -> list[Said | None]:
+    async def take(self, asked: Sequence[Asked]) -> list[Said | None]:
         bodies = [body for _, body in asked]
         self.asked.append(bodies)
-        assert self.is_open.wait(10)
+        async with asyncio.timeout(10):
+            await self.is_open.wait()
         if b"bad" in bodies:
             raise ValueError
         return [(204, [], b"") if body.startswith(b"yes") else None for body in bodies]

@@ -34,7 +34,7 @@ def drain():
     print("settled here")
 relay.handlers.drain_money = drain
 bell = relay.Relay()
-bell.wait = bell.beat = lambda: None
+bell.wait = bell.pulse.beat = lambda: None
 bell.run()
 """
 

@@ -1,18 +1,21 @@
 """The door in front of Flask answers good notices as the route does, and leaves all others to it."""
 
+import asyncio
 import json
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 from werkzeug.datastructures import Headers
 from werkzeug.test import Client, EnvironBuilder, TestResponse
 
 from fundraising.database import db
-from fundraising.payments.door import NoticeDoor
+from fundraising.payments import door as doors
+from fundraising.payments.door import NoticeDoor, Said
 from fundraising.payments.models import InboxNotice
 from fundraising.payments.providers.base import Envelope
 from tests import wechat
@@ -126,20 +129,34 @@ def genuine(ref: str, **more: Any) -> Together:
     return asked_for(raw, notice.headers(raw))
 
 
+def take(door: NoticeDoor, *sets: list[Together]) -> list[list[Said | None]]:
+    """Ask the door for one set after another, as the server's loop does."""
+
+    async def taken() -> list[list[Said | None]]:
+        try:
+            return [await door.take(each) for each in sets]
+        finally:
+            if door.shelf.connection is not None:
+                await door.shelf.connection.close()
+                door.shelf.connection = None
+
+    return asyncio.run(taken())
+
+
 def test_several_good_notices_are_kept_by_one_statement(
     door: NoticeDoor, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notices = [genuine(f"ORDER0000000000000{n}") for n in range(5)]
     sets: list[int] = []
-    put_new = door.store.put_new
+    put_new = door.shelf.put_new
 
-    def counted(envelopes: Sequence[Envelope]) -> list[tuple[str, str, str]]:
+    async def counted(envelopes: Sequence[Envelope]) -> list[tuple[str, str, str]]:
         sets.append(len(envelopes))
-        return put_new(envelopes)
+        return await put_new(envelopes)
 
-    monkeypatch.setattr(door.store, "put_new", counted)
+    monkeypatch.setattr(door.shelf, "put_new", counted)
 
-    answers = door.take(notices)
+    (answers,) = take(door, notices)
 
     assert answers == [(204, [], b"")] * 5
     assert sets == [5]
@@ -152,9 +169,8 @@ def test_only_what_is_good_and_new_is_answered_together(door: NoticeDoor) -> Non
     forged = (new[0], new[1] + b" ")
     twin = Notice("ORDER00000000000002", 999, number=json.loads(new[1])["id"])
     other = asked_for(twin.raw(), twin.headers(twin.raw()))
-    door.take([known])
 
-    answers = door.take([known, forged, new, new, other])
+    _, answers = take(door, [known], [known, forged, new, new, other])
 
     assert [bool(answer) for answer in answers] == [False, False, True, False, False]
     assert sorted(kept()) == sorted([(known[1], 1), (new[1], 1)])
@@ -162,20 +178,42 @@ def test_only_what_is_good_and_new_is_answered_together(door: NoticeDoor) -> Non
 
 def test_a_known_notice_that_a_worker_holds_keeps_no_other_waiting(door: NoticeDoor) -> None:
     known, new = genuine("ORDER00000000000001"), genuine("ORDER00000000000002")
-    door.take([known])
+    take(door, [known])
     with db.engine.begin() as worker:
         worker.execute(select(InboxNotice.id).with_for_update())
-        answers = door.take([known, new])
+        (answers,) = take(door, [known, new])
 
     assert [bool(answer) for answer in answers] == [False, True]
 
 
-def test_notices_are_left_to_the_route_when_the_database_fails(
+def test_notices_are_left_to_the_route_while_the_database_is_away(
     door: NoticeDoor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_envelopes: object) -> None:
-        raise OperationalError("away", {}, Exception())
+    notices = [genuine(f"ORDER0000000000000{n}") for n in range(3)]
+    shelved = door.shelf._put_new
 
-    monkeypatch.setattr(door.store, "put_new", away)
+    async def cut_off(connection: Any, envelopes: Any) -> list[tuple[str, str, str]]:
+        monkeypatch.setattr(door.shelf, "_put_new", shelved)
+        with db.engine.begin() as other:
+            other.execute(select(func.pg_terminate_backend(connection.info.backend_pid)))
+        return await shelved(connection, envelopes)
 
-    assert door.take([genuine("ORDER00000000000001")]) == [None]
+    monkeypatch.setattr(door.shelf, "_put_new", cut_off)
+
+    assert take(door, *([each] for each in notices)) == [[None], [(204, [], b"")], [(204, [], b"")]]
+    assert sorted(kept()) == sorted((raw, 1) for _, raw in notices[1:])
+
+
+def test_a_database_that_does_not_answer_holds_no_notice_for_long(
+    door: NoticeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "PATIENCE", 0.3)
+    first, second = genuine("ORDER00000000000001"), genuine("ORDER00000000000002")
+    begun = monotonic()
+    with db.engine.begin() as other:
+        other.execute(text("LOCK TABLE payment_inbox"))
+        assert take(door, [first]) == [[None]]
+    took = monotonic() - begun
+
+    assert took < 3
+    assert take(door, [second]) == [[(204, [], b"")]]
