@@ -11,7 +11,7 @@ from importlib import import_module
 from granian import cli
 
 OPTIONS = (
-    "--interface", "rsgi", "--http", "1", "--no-ws", "--http1-header-read-timeout", "10000",
+    "--interface", "rsgi", "--loop", "uvloop", "--http", "1", "--no-ws", "--http1-header-read-timeout", "10000",
     "--http1-buffer-size", "65536", "--backlog", "2048", "--backpressure", "2048",
     "--respawn-failed-workers",
 )  # fmt: skip
