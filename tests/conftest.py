@@ -1,5 +1,6 @@
 """What every test stands on: one PostgreSQL, a database per worker, a transaction per test."""
 
+import gc
 import os
 import socket
 from collections.abc import Iterator
@@ -29,6 +30,14 @@ LONGEST = ("tests/journeys/test_kills.py", "tests/floods/test_gate.py")
 LOOPBACK = ("127.", "::1", "localhost")
 QUICK_HASH = {"argon2__rounds": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
 """The same method with as little work as it takes: hundreds of staff are made, and guarded from nobody."""
+
+gc.set_threshold(100_000, 50, 100)
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays to the end: the collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
