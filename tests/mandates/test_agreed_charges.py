@@ -26,7 +26,9 @@ from fundraising.outbox.kinds import Kind
 from fundraising.outbox.service import Claimed
 from fundraising.payments import charging as provider_charging
 from fundraising.payments import service as payments
+from fundraising.payments.providers import registry
 from fundraising.payments.providers.base import Product
+from fundraising.payments.simulators.papay import APIV2_KEY, PLAN_ID
 from tests.conftest import FrozenClock
 from tests.factories import Make
 from tests.giving.test_settlement import paid
@@ -166,6 +168,38 @@ def test_what_the_provider_was_not_told_of_is_not_charged(
     assert charges(side, mandate) == 0
     assert len(letters("-due")) == 1
     assert service.is_givable(mandate, february(mandate).period)
+
+
+def test_a_template_without_the_providers_notice_is_charged_a_day_after_it_was_asked(
+    app: Flask, mandate: Mandate, side: Side, at: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """WECHATPAY_PLAN_NOTICE=false: our own letter announces the month, WeChat is told nothing before."""
+    settings = app.extensions["settings"].model_copy(
+        update={
+            "wechatpay_plan_notice": False,
+            "wechatpay_apiv2_key": APIV2_KEY,
+            "wechatpay_plan_id": PLAN_ID,
+        }
+    )
+    made = registry.agreements(settings, {"wechatpay": side.adapter})
+    monkeypatch.setitem(app.extensions, "agreements", made)
+    side.simulator.courier.policy.plan_notice = False
+    due(at)
+    assert february(mandate).period.told_at is None
+    told = side.simulator.journal.run("SELECT * FROM told")
+    assert len(letters("-notice")) == 1
+    work()
+    for _ in range(2):
+        ask(at, hours=11)
+        beat()
+    assert february(mandate).period.state == PeriodState.ASKED, "it waits its day at WeChat"
+    assert not service.is_givable(mandate, february(mandate).period), "or it would be given twice"
+    ask(at, hours=2)
+    beat()
+    assert february(mandate).period.state == PeriodState.PAID
+    assert charges(side, mandate) == 1
+    assert side.simulator.journal.run("SELECT * FROM told") == told
+    holds()
 
 
 def test_told_late_it_is_charged_later(mandate: Mandate, side: Side, at: FrozenClock) -> None:

@@ -37,14 +37,16 @@ NEVER_BEGUN = timedelta(days=35)
 is_open_hour = calendar.is_open_hour
 
 
-def note_paid() -> int:
-    """Note months whose gift has come in; the first makes its mandate active."""
+def note_paid(gift_id: UUID | None = None) -> int:
+    """Note months whose gift has come in, or the month of one gift; the first makes its mandate active."""
     query = (
         select(MandatePeriod.mandate_id, MandatePeriod.period)
         .join(Gift, Gift.id == MandatePeriod.gift_id)
         .where(MandatePeriod.state != PeriodState.PAID, Gift.paid_at.is_not(None))
         .limit(AT_ONCE)
     )
+    if gift_id is not None:
+        query = query.where(MandatePeriod.gift_id == gift_id)
     found = db.session.execute(query).all()
     mandates = _lock({row.mandate_id for row in found})
     for mandate_id, period in found:

@@ -1,8 +1,8 @@
 """委托代扣 in WeChat Pay's simulator: the page a payer agrees on, agreements, charges, and their notices in XML.
 
 Controls under ``/_ctl``: ``agree`` and ``cancel`` (from the payer's app), ``settle_charges``; the policy's
-``decline`` names the error a charge ends with, ``hold_charges`` lets it wait as accepted, ``fail_papay``
-breaks answers (``500``, ``unsigned``, ``timeout_after_commit``).
+``decline`` names the error a charge ends with, ``hold_charges`` lets it wait as accepted, ``plan_notice`` says
+which kind of template it is, ``fail_papay`` breaks answers (``500``, ``unsigned``, ``timeout_after_commit``).
 """
 
 import secrets
@@ -225,7 +225,7 @@ def _do(papay: Papay, verb: str, asked: dict[str, str]) -> dict[str, str]:
     if verb == "pappayapply":
         return papay.charges.apply(asked, papay.courier.policy)
     if verb == "orderquery":
-        return papay.charges.described(asked.get("out_trade_no", ""))
+        return papay.charges.described(asked.get("out_trade_no", ""), papay.courier.policy)
     if verb == "closeorder":
         return papay.charges.close(asked.get("out_trade_no", ""))
     contract = papay.contract(asked.get("contract_code", ""))

@@ -13,6 +13,7 @@ from fundraising.payments.simulators.wechatpay_orders import APPID, MCHID, NUMBE
 
 HOURS = range(7, 22)
 FRESH_SECONDS = 12 * 3600
+DAY_SECONDS = 24 * 3600
 CLOSE_AFTER_SECONDS = 300
 Notify = Callable[[str, str, dict[str, str]], None]
 
@@ -41,9 +42,9 @@ class Charges:
             if known is not None:
                 raise Failed("ORDERPAID" if known["state"] == "SUCCESS" else "OUT_TRADE_NO_USED")
             contract = self.standing(asked.get("contract_id", ""))
-            self._require_rules(contract, int(total))
+            self._require_rules(contract, int(total), policy)
             self._write(asked, contract, int(total))
-        if not policy.hold_charges:
+        if not policy.hold_charges and (policy.plan_notice or self._is_fresh(contract)):
             self.settle(policy)
         return {}
 
@@ -57,14 +58,21 @@ class Charges:
             raise Failed("RULELIMIT", "07:00-22:00")
         return rows[0]
 
-    def _require_rules(self, contract: Any, total: int) -> None:
-        """Within twelve hours of signing at once; else on the third to fifth day of an announcement."""
+    def _is_fresh(self, contract: Any) -> bool:
+        """Whether an agreement was signed within twelve hours."""
+        return bool(clock.now().timestamp() - contract["signed"] < FRESH_SECONDS)
+
+    def _require_rules(self, contract: Any, total: int, policy: Policy) -> None:
+        """Within twelve hours of signing at once; else on the third to fifth day of an announcement.
+
+        The other kind of template wants no announcement: the payer is told by the charge, and it waits a day.
+        """
         query = "SELECT success_time FROM orders WHERE product = 'papay' AND state = 'SUCCESS' AND code LIKE ?"
         paid = self.journal.run(query, f"{contract['contract_id']}:%")
         today = clock.today()
         if any(row["success_time"][:10] == today.isoformat() for row in paid):
             raise Failed("RULELIMIT", "once a day")
-        if clock.now().timestamp() - contract["signed"] < FRESH_SECONDS:
+        if self._is_fresh(contract) or not policy.plan_notice:
             return
         told = self.journal.run(
             "SELECT * FROM told WHERE contract_id = ? ORDER BY day DESC LIMIT 1",
@@ -130,8 +138,11 @@ class Charges:
             order["out_trade_no"],
         )
 
-    def described(self, number: str) -> dict[str, str]:
-        """Return a charge as a query tells it. Raises Failed."""
+    def described(self, number: str, policy: Policy) -> dict[str, str]:
+        """Return a charge as a query tells it; one that waited its day is made first. Raises Failed."""
+        is_ripe = clock.now().timestamp() - self._known(number)["created"] >= DAY_SECONDS
+        if is_ripe and not policy.plan_notice:
+            self.settle(policy)
         order = self._known(number)
         fields = {
             "out_trade_no": number,

@@ -31,6 +31,7 @@ class Policy(courier.Policy):
     refund_slow: bool = True
     decline: str = ""
     hold_charges: bool = False
+    plan_notice: bool = True
     fail_papay: str = ""
 
 
