@@ -119,6 +119,7 @@ def setup(app: Flask) -> None:
         SECURITY_CHANGE_PASSWORD_TEMPLATE="accounts/change.html",  # noqa: S106
         SECURITY_DATETIME_FACTORY=clock.now,
         SECURITY_LOGOUT_METHODS=["POST"],
+        SECURITY_CACHE_CONTROL={"private": None, "no-store": None},
         SECURITY_POST_RESET_VIEW="/staff/login",
         SECURITY_POST_CHANGE_VIEW="/staff",
         REMEMBER_COOKIE_HTTPONLY=True,

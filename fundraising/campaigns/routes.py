@@ -20,6 +20,7 @@ from fundraising.files import service as files
 from fundraising.funds import queries as funds
 from fundraising.i18n import fen, pick
 from fundraising.i18n import gettext as _
+from fundraising.twins import SentTwice
 
 bp = Blueprint("campaigns", __name__, url_prefix="/staff/campaigns")
 MAY_EDIT = "campaign.edit"
@@ -141,8 +142,12 @@ def new_update(slug: str) -> ResponseReturnValue:
     if not form.validate_on_submit():
         status = UNPROCESSABLE if request.method == "POST" else 200
         return render_template("campaigns/update_edit.html", form=form, campaign=campaign), status
-    with transaction():
-        draft = service.write_update(campaign, form.title(), form.body(), current_user.id)
+    try:
+        with transaction():
+            draft = service.write_update(campaign, form.title(), form.body(), current_user.id)
+    except SentTwice as twice:
+        flash(str(twice.message), "wait")
+        return redirect(url_for(".preview_update", slug=slug, update_id=twice.extra["id"]), 303)
     return redirect(url_for(".preview_update", slug=slug, update_id=draft.id), 303)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.orm.exc import StaleDataError
 
-from fundraising import clock
+from fundraising import clock, twins
 from fundraising.audit import service as audit
 from fundraising.campaigns.errors import CampaignChanged, ImpossibleStep, NotReadyToPublish
 from fundraising.campaigns.models import Campaign, CampaignState, CampaignUpdate, UpdateState
@@ -147,8 +147,9 @@ def end_due() -> int:
 def write_update(
     campaign: Campaign, title: Text2, body: Text2, actor_id: UUID | None
 ) -> CampaignUpdate:
-    """Keep a draft update of the campaign."""
+    """Keep a draft update of the campaign. Raises SentTwice when its author wrote the very same before."""
     draft = CampaignUpdate(campaign_id=campaign.id, title=title, body=body, author_id=actor_id)
+    twins.refuse_second(draft, "campaign_id", "title", "body", "author_id")
     db.session.add(draft)
     db.session.flush()
     return draft

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID
 
+from fundraising import twins
 from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import Text2, db
@@ -29,6 +30,14 @@ from fundraising.money import Money
 INSPECTION_DAYS = 31
 """How long a passed inspection holds. 国卫办医函〔2021〕602号 leaves the interval to the place; some
 cities ask for a daily look, others for one in half a year. A chapter changes it here."""
+ITS_PLACE = (
+    "device_id", "place", "address", "county", "lat", "lon", "floor", "hours", "access", "is_indoor", "keeper",
+    "keeper_role", "phone", "photo_file_id", "handover_file_id", "installed_on",
+)  # fmt: skip
+ITS_FINDING = (
+    "device_id", "inspected_on", "passed", "valid_until", "pads_expire_on", "battery_expires_on",
+    "note", "photo_file_id", "inspected_by",
+)  # fmt: skip
 
 __all__ = [
     "INSPECTION_DAYS",
@@ -83,15 +92,17 @@ def install(
         PictureRefused, FileRefused: photo or note cannot be kept.
         DayImpossible: in the future, or before acceptance or the place it hung at before.
         DeviceChanged: somebody changed it after ``version``.
+        SentTwice: it hangs just so, with the same photo and note.
     """
     lat, lon = _point(where)
     picture = files.store_photo(photo, f"{device.no}.webp", is_public=True)
     note = files.store(handover, f"{device.no}-handover.pdf", is_public=False)
     held = holding.hold(device.id, version=version)
     day = holding.day(where.installed_on, earliest=held.accepted_on)
-    _end_current(held, day, "moved")
     hung = _row(held.id, where, (lat, lon), (picture, note))
-    hung.installed_by = actor_id
+    hung.installed_by, hung.installed_on = actor_id, day
+    twins.refuse_second(hung, *ITS_PLACE, among=Installation.ended_on.is_(None))
+    _end_current(held, day, "moved")
     db.session.add(hung)
     held.state, held.state_note = DeviceState.INSTALLED, ""
     db.session.flush()
@@ -126,7 +137,7 @@ def inspect(
         NotInstalled: the device hangs nowhere.
         PartsExpired: it cannot pass with pads or battery past their date.
         DayImpossible: in the future or before it was hung.
-        DeviceChanged: somebody changed it after ``version``.
+        DeviceChanged, SentTwice: changed after ``version``; the same was written before and nothing came since.
     """
     picture = files.store_photo(photo, is_public=False) if photo else None
     held = holding.hold(device.id, version=version)
@@ -147,13 +158,23 @@ def inspect(
         photo_file_id=picture.id if picture else None,
         inspected_by=actor_id,
     )
+    _refuse_second(seen, held, hung)
     db.session.add(seen)
     if is_latest:
-        held.state = DeviceState.INSTALLED if is_passed else DeviceState.OUT_OF_SERVICE
+        held.state = _state_after(seen)
         held.state_note = "" if is_passed else note
     holding.touch(held)
     audit.record("device.inspected", holding.subject(held), actor_id, {"passed": is_passed})
     return seen
+
+
+def _state_after(seen: Inspection) -> DeviceState:
+    return DeviceState.INSTALLED if seen.passed else DeviceState.OUT_OF_SERVICE
+
+
+def _refuse_second(seen: Inspection, held: Device, hung: Installation) -> None:
+    if held.state == _state_after(seen):
+        twins.refuse_second(seen, *ITS_FINDING, among=Inspection.id > hung.id)
 
 
 def suspend(device: Device, reason: str, actor_id: UUID, *, version: int | None = None) -> None:

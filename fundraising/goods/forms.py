@@ -99,7 +99,7 @@ class ReceiveForm(FlaskForm):
     value = StringField(_l("Value (yuan)"), filters=[strip], render_kw={"inputmode": "decimal"})
     evidence = FileField(_l("Evidence of the value"))
     place = StringField(_l("Storage place"), [NEEDED, Length(max=60)], filters=[strip])
-    received_on = DateField(_l("Taken in on"), [NEEDED])
+    received_on = DateField(_l("Taken in on"), [NEEDED], default=clock.today)
     name = StringField(_l("Giver (empty: anonymous)"), [Length(max=40)], filters=[strip])
     display = SelectField(_l("Shown in public as"), choices=list(DISPLAYS))
     campaign = SelectField(_l("Campaign (optional)"))

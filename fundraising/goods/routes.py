@@ -72,10 +72,11 @@ def add_kind() -> ResponseReturnValue:
     if not form.validate():
         flash(_("A kind of goods needs a name, a unit and 0 to 3 decimals."), "error")
         return redirect(url_for(".index"), 303)
-    with transaction():
-        store.create_kind(form.name(), form.unit(), form.decimals.data)
-    flash(_("Noted."), "ok")
-    return redirect(url_for(".index"), 303)
+    return _step(
+        url_for(".index"),
+        lambda: store.create_kind(form.name(), form.unit(), form.decimals.data),
+        _("Noted."),
+    )
 
 
 @bp.route("/receive", methods=["GET", "POST"])

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from fundraising import twins
 from fundraising.database import Text2, db
 from fundraising.goods.errors import (
     GoodsNotFound,
@@ -26,8 +27,9 @@ MOST = Decimal(10) ** 10
 
 
 def create_kind(name: Text2, unit: Text2, decimals: int) -> Kind:
-    """Note a kind of goods; its unit says how many decimals a quantity may have."""
+    """Note a kind of goods; its unit says how many decimals a quantity may have. Raises SentTwice."""
     kind = Kind(name=name, unit=unit, decimals=decimals)
+    twins.refuse_second(kind, "name", "unit", "decimals")
     db.session.add(kind)
     db.session.flush()
     return kind

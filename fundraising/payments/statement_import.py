@@ -52,6 +52,13 @@ class FileGone(NotFound):
     message = _l("This file is not here any more. Please choose it again.")
 
 
+class FileTaken(FileGone):
+    """The file was taken over; somebody went back to it or sent it again."""
+
+    code = "bank_file_taken"
+    message = _l("This statement is taken over already. Its lines stand under bank statements.")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What taking over a file would do; with changed lines or errors it is refused."""
@@ -148,8 +155,10 @@ def stage(bank_account: str, filename: str, data: bytes, actor_id: UUID | None) 
 
 
 def waiting(file_id: UUID) -> tuple[BankFile, bytes]:
-    """Return a file that waits, with its bytes. Raises FileGone."""
+    """Return a file that waits, with its bytes. Raises FileGone, FileTaken."""
     file = db.session.get(BankFile, file_id, populate_existing=True)
+    if file is not None and file.taken_at is not None:
+        raise FileTaken
     if file is None or file.data is None:
         raise FileGone
     return file, file.data

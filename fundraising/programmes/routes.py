@@ -19,6 +19,7 @@ from fundraising.i18n import lazy_gettext as _l
 from fundraising.programmes import queries, service
 from fundraising.programmes.forms import SessionForm, WithdrawForm
 from fundraising.programmes.service import Sheet
+from fundraising.twins import SentTwice
 
 bp = Blueprint("programmes", __name__, url_prefix="/staff/training")
 EDIT, PAY, SEE = "campaign.edit", "payment.approve", "finance.view"
@@ -63,6 +64,9 @@ def new() -> ResponseReturnValue:
                 cost=form.spent(),
                 evidence=sheet,
             )
+    except SentTwice as twice:
+        flash(str(twice.message), "wait")
+        return redirect(url_for(".show", session_id=twice.extra["id"]), 303)
     except DomainError as refused:
         form.evidence.errors = [str(refused.message)]
         return _form(form, int(refused.status))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from fundraising import clock
+from fundraising import clock, twins
 from fundraising.audit import service as audit
 from fundraising.campaigns import queries as campaigns
 from fundraising.database import Text2, db
@@ -27,6 +27,11 @@ from fundraising.programmes.errors import (
     WithdrawalReasonMissing,
 )
 from fundraising.programmes.models import TrainingSession
+
+ITS_FACTS = (
+    "campaign_id", "title", "place", "held_on", "people_trained", "instructor",
+    "cost_fen", "paid_on", "bank_reference", "evidence_file_id", "recorded_by",
+)  # fmt: skip
 
 NOON = time(12, 0)
 
@@ -68,6 +73,7 @@ def record(
         CampaignNotFound: as it says.
         NotHeldYet: the session, or the payment of its cost, lies in the future.
         FileRefused: the sheet cannot be kept.
+        SentTwice: the same person wrote the very same session down before.
     """
     campaign = campaigns.get_by_id(campaign_id)
     if max(held_on, cost.paid_on if cost else held_on) > clock.today():
@@ -86,6 +92,7 @@ def record(
         evidence_file_id=kept.id if kept else None,
         recorded_by=actor_id,
     )
+    twins.refuse_second(written, *ITS_FACTS, among=TrainingSession.withdrawn_at.is_(None))
     db.session.add(written)
     db.session.flush()
     audit.record("training.recorded", _subject(written), actor_id, {"campaign": campaign.slug})

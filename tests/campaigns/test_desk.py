@@ -18,5 +18,8 @@ def test_an_update_written_in_a_browser_keeps_its_paragraphs(
     preview = browser.get(made.location)
     assert '<p class="lines">第一段。</p><p class="lines">第二段\n第二行。</p>' in preview.text
     browser.post(f"{made.location}/publish")
+    again = browser.post(f"/staff/campaigns/{campaign.slug}/updates/new", data=written)
+    assert again.location == made.location
+    assert "已保存，重复提交" in browser.get(again.location).text
 
     assert '<p class="lines">第一段。</p>' in browser.get(f"/c/{campaign.slug}").text

@@ -26,7 +26,7 @@ from fundraising.equipment.errors import (
     PartsExpired,
     SerialsRefused,
 )
-from fundraising.equipment.models import Datum
+from fundraising.equipment.models import Datum, DeviceState
 from fundraising.equipment.queries import DeviceCounts
 from fundraising.errors import DomainError
 from fundraising.files import service as files
@@ -37,6 +37,7 @@ from fundraising.ledger import queries as ledger
 from fundraising.money import Money
 from fundraising.procurement import queries as purchases
 from fundraising.procurement.errors import PurchaseNotFound, TooMuch, WrongState
+from fundraising.twins import SentTwice
 from tests.conftest import FrozenClock
 from tests.factories import Make
 from tests.workshop import PDF, PRICE, Workshop, photo, place
@@ -188,6 +189,19 @@ def test_an_inspection_never_holds_longer_than_pads_and_battery(workshop: Worksh
         service.inspect(
             device, today, actor, is_passed=True, battery_expires_on=today - timedelta(days=1)
         )
+
+
+def test_the_same_finding_or_place_sent_twice_is_kept_once(workshop: Workshop) -> None:
+    device, actor = workshop.in_service(), workshop.installer.id
+    with pytest.raises(SentTwice):
+        service.inspect(device, clock.today(), actor, is_passed=True)
+    with pytest.raises(SentTwice):
+        service.install(device, place(), photo(), PDF, actor)
+    service.suspend(device, "已使用", actor)
+
+    service.inspect(device, clock.today(), actor, is_passed=True)
+
+    assert device.state == DeviceState.INSTALLED
 
 
 def test_a_failed_inspection_or_a_suspension_takes_a_device_out_until_it_passes(

@@ -44,6 +44,7 @@ from fundraising.payments import statements
 from fundraising.payments.models import BankLine
 from fundraising.payments.providers.base import Product
 from fundraising.payments.statements import NewBankLine
+from fundraising.twins import SentTwice
 from tests import wechat
 from tests.factories import Make
 from tests.giving.test_imports import file_of, row
@@ -80,6 +81,16 @@ def promised(campaign_id: UUID, **changed: Any) -> NewPledge:
         "ends_at": clock.now() + timedelta(days=1),
     }
     return NewPledge(**{**values, **changed})
+
+
+def test_a_pledge_sent_twice_is_one_until_it_has_ended(campaign: Campaign, make_staff: Any) -> None:
+    actor, new = make_staff("finance").id, promised(campaign.id)
+    pledge = service.write(new, actor)
+    with pytest.raises(SentTwice):
+        service.write(new, actor)
+    service.end(pledge.id, actor)
+
+    assert service.write(new, actor).id != pledge.id
 
 
 def give(start: Start, fen: int, payer: str = "o-1") -> Gift:

@@ -242,7 +242,9 @@ def test_a_file_waits_a_week_and_its_bytes_go(session: Session, frozen_clock: Fr
     other = statement_import.stage("1305", "b.csv", b"y", None)
     statement_import.taken_over(other, 1, 2)
 
-    for gone in (file.id, other.id, uuid4()):
+    with pytest.raises(statement_import.FileTaken):
+        statement_import.waiting(other.id)
+    for gone in (file.id, uuid4()):
         with pytest.raises(statement_import.FileGone):
             statement_import.waiting(gone)
 

@@ -25,6 +25,7 @@ from fundraising.programmes.errors import (
 )
 from fundraising.programmes.models import TrainingSession
 from fundraising.programmes.service import Cost
+from fundraising.twins import SentTwice
 from tests.workshop import Workshop
 
 Open = Callable[..., FlaskClient]
@@ -63,6 +64,17 @@ def test_people_count_once_another_person_has_confirmed_them(workshop: Workshop)
     assert [s.people_trained for s in queries.sessions(workshop.campaign.id)] == [40]
     with pytest.raises(AlreadyDecided):
         service.confirm(session.id, workshop.approver.id)
+
+
+def test_a_session_sent_twice_is_one_until_it_is_withdrawn(workshop: Workshop) -> None:
+    session = recorded(workshop)
+    with pytest.raises(SentTwice) as twice:
+        recorded(workshop)
+    assert twice.value.extra["id"] == session.id
+    recorded(workshop, people=41)
+
+    service.withdraw(session.id, "重复登记", workshop.buyer.id)
+    assert recorded(workshop).id != session.id
 
 
 def test_the_database_refuses_one_person_in_both_roles(workshop: Workshop) -> None:

@@ -34,6 +34,7 @@ from fundraising.i18n import lazy_gettext as _l
 from fundraising.i18n import pick
 from fundraising.money import Money, MoneyError
 from fundraising.payments import statements
+from fundraising.twins import SentTwice
 
 bp = Blueprint("matching", __name__, url_prefix="/staff/matching")
 POST, SEE = "finance.post", "finance.view"
@@ -138,6 +139,9 @@ def new() -> ResponseReturnValue:
     try:
         with transaction():
             service.write(form.pledge(), current_user.id)
+    except SentTwice as twice:
+        flash(str(twice.message), "wait")
+        return redirect(url_for(".index"), 303)
     except DomainError as refused:
         form.ends_on.errors = [str(refused.message)]
         return render_template("matching/new.html", form=form), 422

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from fundraising import clock, sealing
+from fundraising import clock, sealing, twins
 from fundraising.audit import service as audit
 from fundraising.database import Text2, db
 from fundraising.funds import service as funds
@@ -36,6 +36,10 @@ from fundraising.payments import bank_booking
 from fundraising.payments.models import BankLine
 from fundraising.references import uuid7
 
+ITS_RULE = (
+    "campaign_id", "matcher", "is_named", "adds", "per", "gift_cap_fen", "pool_fen",
+    "most_a_day", "roads", "starts_at", "ends_at", "written_by",
+)  # fmt: skip
 LOOPS = 2
 """So many matches voided with a donor's refunds, and the donor's further gifts are not matched."""
 VOIDED: Text2 = {
@@ -86,7 +90,12 @@ class Held:
 
 
 def write(new: NewPledge, actor_id: UUID) -> Pledge:
-    """Write a pledge down; it matches nothing until another person has approved it. Raises PledgeRefused."""
+    """Write a pledge down; it matches nothing until another person has approved it.
+
+    Raises:
+        PledgeRefused: a number, a road, a day or the name is missing.
+        SentTwice: the same person wrote the very same pledge down, and it has not ended.
+    """
     cap = new.gift_cap.minor if new.gift_cap is not None else None
     numbers = [new.adds, new.per, new.pool.minor, new.most_a_day, 1 if cap is None else cap]
     if (
@@ -112,6 +121,7 @@ def write(new: NewPledge, actor_id: UUID) -> Pledge:
         ends_at=new.ends_at,
         written_by=actor_id,
     )
+    twins.refuse_second(pledge, *ITS_RULE, among=Pledge.state != PledgeState.ENDED)
     db.session.add(pledge)
     db.session.flush()
     audit.record("pledge.written", f"pledge:{pledge.id}", actor_id, {"pool_fen": pledge.pool_fen})
