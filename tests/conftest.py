@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
@@ -75,6 +76,22 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     schema.upgrade(server.url(OWNER), server.url())
     yield server
     server.stop()
+
+
+class KeptTemplates(BytecodeCache):
+    """Templates compiled once for all applications of a process; the key is their text."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key, bucket.checksum] = bucket.code
+
+
+Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": KeptTemplates()}
 
 
 def made(settings: config.Settings) -> Flask:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -161,14 +162,23 @@ def test_services_and_queries_never_commit() -> None:
     assert guilty == []
 
 
+@lru_cache
+def nodes(folder: str) -> list[tuple[Path, ast.FunctionDef | ast.Call]]:
+    """The functions and calls of a folder's code, parsed once for all who ask."""
+    return [
+        (path, node)
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.Call)
+    ]
+
+
 def test_functions_stay_short() -> None:
     long = []
-    for folder in ("fundraising", "worker", "local"):
-        for path in (ROOT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.FunctionDef):
-                    lines = (node.end_lineno or 0) - node.lineno + 1
-                    long += [f"{path.name}:{node.name} {lines}"] * (lines > LONGEST_FUNCTION)
+    for path, node in [*nodes("fundraising"), *nodes("worker"), *nodes("local")]:
+        if isinstance(node, ast.FunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            long += [f"{path.name}:{node.name} {lines}"] * (lines > LONGEST_FUNCTION)
 
     assert long == []
 
@@ -206,12 +216,11 @@ def test_pages_open_in_both_languages(client: FlaskClient, page: str, language: 
 
 def recorded_actions() -> Iterator[str]:
     """The actions that the code writes into the audit log, where they stand as plain words."""
-    for path in (ROOT / "fundraising").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                if name in ("record", "_record"):
-                    yield str(node.args[0].value)
+    for _path, node in nodes("fundraising"):
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in ("record", "_record"):
+                yield str(node.args[0].value)
 
 
 def test_every_action_of_the_audit_log_has_its_words() -> None:
