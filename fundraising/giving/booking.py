@@ -53,11 +53,12 @@ class WholeGift:
     wants_fiscal_receipt: bool = False
     receipt_rule: ReceiptRule = ReceiptRule.ON_REQUEST
     id: UUID = field(default_factory=uuid7)
+    fact_id: UUID | None = None
 
     @property
     def key(self) -> str:
-        """The key of its journal entry."""
-        return f"gift:{self.channel}:{self.number}"
+        """The key of its journal entry: its payment's fact, where one is written with it."""
+        return f"fact:{self.fact_id}" if self.fact_id else f"gift:{self.channel}:{self.number}"
 
 
 def book_set(

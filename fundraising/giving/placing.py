@@ -1,7 +1,7 @@
 """Money from the bank that nobody could place becomes a gift: one person says whose and for what, another books it.
 
 The line was booked to suspense as received when it came. The gift keeps the day on which the bank booked it,
-the bank's own serial number as its number, and goes on its fund's lane like any other.
+the bank's own serial number as its number, goes on its fund's lane like any other, and goes back like one.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ from fundraising.mail.service import normal_address
 from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
+from fundraising.payments import adopting
 from fundraising.payments.errors import SamePerson
 from fundraising.payments.models import BankLine
 from fundraising.references import uuid7
@@ -108,8 +109,9 @@ def book(placing_id: UUID, actor_id: UUID) -> UUID:
         account=chart.SUSPENSE,
         actor=f"staff:{actor_id}",
     )
-    if not booked:
+    if not booked or gift.fact_id is None:
         raise PlacingOver
+    adopting.of_line(line, gift.id, gift.fact_id)
     placing.gift_id = gift.id
     _decide(placing, PlacingState.BOOKED, actor_id)
     outbox.add(Kind.ISSUE_RECEIPT, f"receipt:{gift.id}", {"gift_id": str(gift.id)})
@@ -213,4 +215,5 @@ def _gift(placing: Placing, line: BankLine) -> WholeGift:
         display=display,
         display_name=people.public_name(display, person.name),
         receipt_rule=ReceiptRule.AT_ONCE,
+        fact_id=uuid7(),
     )

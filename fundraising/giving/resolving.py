@@ -30,7 +30,7 @@ from fundraising.ledger.service import NewEntry, credit
 from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
-from fundraising.payments import facts, refunds, reviews
+from fundraising.payments import adopting, facts, refunds, reviews
 from fundraising.payments import service as payments
 from fundraising.payments.models import ProviderFact, Review, ReviewKind
 
@@ -107,6 +107,7 @@ def give_to(review_id: UUID, campaign: Campaign, *, note: str, actor_id: UUID) -
         actor=f"staff:{actor_id}",
     )
     facts.reclassify(fact.id, settlement.SETTLED)
+    adopting.of_fact(fact, gift.id)
     reviews.close(review_id, actor_id, note)
     audit.record("suspense.given", f"campaign:{campaign.slug}", actor_id, {"fact": str(fact.id)})
 

@@ -18,7 +18,10 @@ checks.register(
     SELECT format('fact %s: no bank line', f.fact_ref) AS what
     FROM payment_fact f
     JOIN ledger_entry e ON e.key = 'fact:' || f.id
-    LEFT JOIN payment_bank_line b ON b.entry_id = e.id
-    WHERE f.provider = 'bank' AND f.kind = 'paid' AND b.id IS NULL
+    WHERE f.provider = 'bank' AND f.kind = 'paid'
+      AND NOT EXISTS (SELECT FROM payment_bank_line b WHERE b.entry_id = e.id)
+      AND NOT EXISTS (SELECT FROM payment_bank_line b
+                      WHERE (b.bank_account, b.serial, b.amount_fen) = (f.account, f.fact_ref, f.amount_fen)
+                        AND b.entry_id IS NOT NULL AND e.kind = 'suspense_resolved')
     """,
 )

@@ -182,6 +182,14 @@ def gone_fen(attempt_id: UUID) -> int:
     return int(db.session.execute(query, asked).scalar_one())
 
 
+def adopt(fact_id: UUID, attempt_id: UUID) -> None:
+    """Tie a fact of an unknown order to the attempt that was written for it."""
+    db.session.execute(
+        text("UPDATE payment_fact SET attempt_id = :attempt WHERE id = :id"),
+        {"attempt": attempt_id, "id": fact_id},
+    )
+
+
 def reclassify(fact_id: UUID, outcome: str) -> None:
     """Note that a fact's money was booked again as something else, such as suspense that became a gift."""
     db.session.execute(

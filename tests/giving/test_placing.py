@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +16,15 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.funds import queries as funds
 from fundraising.funds import service as fund_service
-from fundraising.giving import people, placing, queries
+from fundraising.giving import (
+    people,
+    placing,
+    queries,
+    refunds,
+    resolving,
+    settlement,
+    transfer_refunds,
+)
 from fundraising.giving.errors import (
     LineNotInSuspense,
     PlacingNotFound,
@@ -29,12 +38,15 @@ from fundraising.ledger import queries as books
 from fundraising.mail.service import AddressRefused
 from fundraising.money import Money
 from fundraising.outbox.models import Work
-from fundraising.payments import bank_booking, statements
+from fundraising.payments import bank_booking, pursuing, reviews, statements
 from fundraising.payments.errors import SamePerson
 from fundraising.payments.models import BankLine
+from fundraising.payments.providers.bank import BankTransfer
+from fundraising.payments.providers.base import FactKind, FactSource
 from fundraising.payments.statement_files import NewBankLine
 from fundraising.references import uuid7
 from tests.factories import Make
+from tests.giving.test_settlement import paid, state_of
 
 Staff = Callable[..., User]
 Open = Callable[..., FlaskClient]
@@ -81,6 +93,50 @@ def test_one_proposes_another_books_and_the_gift_is_like_any_other(
     assert checks.run_here() == []
     with pytest.raises(PlacingOver):
         placing.book(asked.id, second)
+
+
+def test_a_placed_gift_goes_back_to_the_account_it_came_from(
+    app: Flask, line: BankLine, campaign: Campaign, two: tuple[UUID, UUID]
+) -> None:
+    app.extensions["providers"] = {"bank": BankTransfer("13050000", "承德市红十字会", "某银行")}
+    asked = placing.propose(line.id, campaign, LI, reason="电话核实", actor_id=two[0])
+    gift = queries.by_id(placing.book(asked.id, two[1]))
+    back = refunds.request(gift, Money(3000), reason="汇错了", actor_id=two[0])
+    refunds.approve(back.id, two[1])
+    db.session.commit()
+    pursuing.pursue_due(settlement.apply_facts)
+    (one,) = transfer_refunds.waiting()
+    assert (one.refund_id, one.amount_fen, one.name) == (back.id, 3000, "李女士")
+    assert checks.run_here() == []
+
+    statements.import_lines("13050000", [NewBankLine("S10", clock.now(), Money(-3000), "李女士")])
+    transfer_refunds.book(statements.find("13050000", "S10").id, back.id, two[0])
+
+    db.session.refresh(gift)
+    assert (gift.state, gift.refunded_fen) == ("partly_refunded", 3000)
+    assert books.balance(chart.BANK) == Money(5800)
+    assert checks.run_here() == []
+    app.extensions["providers"] = {}
+
+
+def test_a_gift_made_of_an_orphan_goes_back_to_the_payment_on_the_providers_bill(
+    start: Callable[..., Gift], campaign: Campaign, two: tuple[UUID, UUID]
+) -> None:
+    named = {"merchant_ref": "NOBODY", "fact_ref": "T-STRAY"}
+    other = start(1000)
+    settlement.apply_facts([paid(other, source=FactSource.BILL, **named)])
+    (review,) = reviews.open_reviews()
+    resolving.give_to(review.id, campaign, note="账单核对", actor_id=two[0])
+    gift = db.session.execute(select(Gift).where(Gift.id != other.id)).scalar_one()
+
+    back = refunds.request(gift, Money(400), reason="捐赠人要求", actor_id=two[0])
+    refunds.approve(back.id, two[1])
+    kind = {"kind": FactKind.REFUNDED, "fact_ref": back.refund_no, "amount": Money(400)}
+    settlement.apply_facts([paid(other, **{**named, **kind})])
+
+    assert (state_of(gift), state_of(other)) == ("partly_refunded", "created")
+    assert funds.totals(campaign.fund_id).raised_fen == 600
+    assert checks.run_here() == []
 
 
 def test_what_makes_no_sense_is_refused(
