@@ -27,10 +27,11 @@ LEGIBLE = 2600
 """The longer side in pixels at which a photographed A4 page can still be read."""
 
 
-def store(data: bytes, name: str, *, is_public: bool) -> StoredFile:
+def store(data: bytes, name: str, *, is_public: bool, is_bare: bool = False) -> StoredFile:
     """Keep a document: PDF, JPEG, PNG or WebP by its first bytes, at most 10 MB.
 
-    A picture of a paper that becomes public is re-encoded and loses its metadata (place, camera).
+    A picture of a paper that becomes public, or is to be kept bare, is re-encoded and loses its metadata
+    (place, camera).
 
     Raises:
         FileRefused: too large, empty, broken, or of another kind.
@@ -38,7 +39,7 @@ def store(data: bytes, name: str, *, is_public: bool) -> StoredFile:
     mime = sniff(data)
     if mime is None or len(data) > MAX_BYTES:
         raise FileRefused
-    if is_public and mime.startswith("image/"):
+    if (is_public or is_bare) and mime.startswith("image/"):
         data, mime, name = _bare(data), "image/webp", f"{Path(_clean(name)).stem}.webp"
     return _keep(data, _clean(name), mime, is_public=is_public)
 

@@ -86,7 +86,7 @@ def hand_out(new: NewHandover, actor_id: UUID) -> Handover:
         quantity=new.quantity,
         receiver=receiver,
         programme=people.clean(new.programme, 80),
-        note_file_id=files.store(new.note.data, new.note.name, is_public=False).id,
+        note_file_id=files.store(new.note.data, new.note.name, is_public=False, is_bare=True).id,
         handed_by=actor_id,
     )
     db.session.add(handover)

@@ -169,9 +169,9 @@ def _item(donation_id: UUID, new: NewItem) -> Item:
     has_value = new.value is not None and new.value.minor > 0
     if has_value != (new.basis is not Basis.NONE) or has_value != (new.evidence is not None):
         raise ValueRefused
-    paper = (
-        files.store(new.evidence.data, new.evidence.name, is_public=False) if new.evidence else None
-    )
+    paper = None
+    if new.evidence:
+        paper = files.store(new.evidence.data, new.evidence.name, is_public=False, is_bare=True)
     return Item(
         donation_id=donation_id,
         kind_id=new.kind_id,

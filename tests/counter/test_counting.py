@@ -380,7 +380,7 @@ def test_one_paper_is_given_to_one_of_many_counts_at_one_moment(own_database: Fl
 def test_a_list_is_counted_in_the_browser_without_showing_the_first_count(
     table: Table, staff_client: Open, session: Session
 ) -> None:
-    one, two = staff_client("finance"), staff_client("campaign_editor")
+    one, two, auditor = map(staff_client, ("finance", "campaign_editor", "auditor"))
     data = {
         "campaign": table.campaign.slug,
         "place": "市红十字会大厅",
@@ -411,7 +411,10 @@ def test_a_list_is_counted_in_the_browser_without_showing_the_first_count(
     assert one.post(f"{address}/recount", data={"p10000": "2"}).status_code == 403
     differs = two.post(f"{address}/recount", data={"p10000": "1"})
     assert differs.status_code == 422
-    assert "¥200.00" in differs.get_data(as_text=True)
+    read = [browser.get(address).get_data(as_text=True) for browser in (one, two, auditor)]
+    assert ["¥200.00" in page for page in (*read, differs.text)] == [True, False, True, False]
+    assert [">¥100.00</td>" in page for page in (*read, differs.text)] == [False, True, True, True]
+    assert "¥200.00" not in two.get("/staff/counter/").get_data(as_text=True)
     assert two.post(f"{address}/recount", data={"p10000": "2"}).status_code == 303
     assert "¥200.00" in two.get("/staff/counter/").get_data(as_text=True)
     assert session.execute(text("SELECT channel FROM giving_gift")).scalar_one() == "cash"

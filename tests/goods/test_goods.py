@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ from fundraising import clock
 from fundraising.accounts import service as accounts
 from fundraising.accounts.models import User
 from fundraising.database import db, transaction
+from fundraising.files import service as files
 from fundraising.funds import queries as funds
 from fundraising.giving.models import Display
 from fundraising.goods import leaving, queries, receiving
@@ -40,7 +42,7 @@ from fundraising.ledger import chart, checks
 from fundraising.ledger import queries as ledger
 from fundraising.money import Money
 from tests.factories import Make
-from tests.workshop import PDF
+from tests.workshop import PDF, photo
 
 Open = Callable[..., FlaskClient]
 PAPER = Paper(PDF, "paper.pdf")
@@ -119,6 +121,23 @@ def prove(session: Session) -> None:
 def balances() -> list[int]:
     accounts_ = (chart.GOODS, chart.INCOME_GOODS, chart.GOODS_HANDED_OUT, chart.GOODS_LOST)
     return [ledger.balance(account).minor for account in accounts_]
+
+
+def test_a_photo_of_evidence_loses_place_and_camera_and_a_document_stays(store: Store) -> None:
+    value: dict[str, Any] = {"basis": Basis.INVOICE, "value": Money(5)}
+    came = [Paper(photo(), "invoice.jpg"), PAPER]
+    brought = [store.brought(evidence=paper, **value) for paper in came]
+
+    kept = [receiving.items_of(donation.id)[0].evidence_file_id for donation in brought]
+    picture, document = (files.get(file_id) for file_id in kept if file_id)
+    assert (picture.mime, picture.is_public, document.mime) == (
+        "image/webp",
+        False,
+        "application/pdf",
+    )
+    with Image.open(io.BytesIO(files.read(picture.id))) as shown:
+        assert not shown.getexif()
+    assert files.read(document.id) == PDF
 
 
 def test_goods_count_when_another_person_has_confirmed_them(store: Store, session: Session) -> None:

@@ -49,6 +49,7 @@ def index() -> ResponseReturnValue:
         counts=shown,
         older=older,
         titles={one.id: one.title for one in campaigns.list_all()},
+        is_seen=_is_seen,
         balances={method: ledger.balance(chart.clearing(method)).minor for method in Method},
         bounces=cheques.bounces_waiting(),
         has_books=bool(books.list_books(1)),
@@ -87,7 +88,7 @@ def new() -> ResponseReturnValue:
 @bp.get("/<uuid:count_id>")
 @staff_may(COUNT, POST, SEE)
 def show(count_id: UUID) -> ResponseReturnValue:
-    """Show a count; the second person sees the first one's figures only after counting."""
+    """Show a count; who counts sees the other's figures only when both agree."""
     return _page(service.get(count_id))
 
 
@@ -218,11 +219,20 @@ def _new_page(form: BoxForm | ListForm, status: int = 200, *, refused: str = "")
     return render_template("counter/new.html", form=form, refused=refused), status
 
 
+def _is_seen(count: Count, counter_id: UUID | None) -> bool:
+    """Whether the reader may know what that person counted.
+
+    Until both agree whoever may count knows their own figures only, also of a count that was withdrawn:
+    a second count made to fit the first would prove nothing.
+    """
+    is_own = counter_id == current_user.id
+    return is_own or count.state == CountState.BOOKED or not current_user.may(COUNT)
+
+
 def _page(
     count: Count, status: int = 200, *, form: RecountForm | None = None, refused: str = ""
 ) -> tuple[str, int]:
     listed = service.lines(count.id)
-    is_blind = count.state == CountState.COUNTED and count.counted_by != current_user.id
     people = {count.counted_by, count.recounted_by, *(line.bounce_asked_by for line in listed)}
     page = render_template(
         "counter/show.html",
@@ -231,7 +241,8 @@ def _page(
         donors={line.id: service.name_of(line) for line in listed},
         codes={book.id: book.code for book in books.list_books()},
         campaign=campaigns.get_by_id(count.campaign_id),
-        is_blind=is_blind,
+        is_first_seen=_is_seen(count, count.counted_by),
+        is_second_seen=count.again_pieces is not None and _is_seen(count, count.recounted_by),
         values=service.PIECES,
         form=form or RecountForm(formdata=None),
         why=WhyForm(formdata=None),

@@ -1,4 +1,4 @@
-"""Counting: one person counts, another counts again without seeing the first; equal counts are booked.
+"""Counting: one person counts, another counts again; neither sees the other's figures until both agree and are booked.
 
 Nothing reaches the books on one person's word, and nothing while two counts differ.
 """
@@ -106,8 +106,8 @@ def record(new: NewCount, actor_id: UUID) -> Count:
 def recount(count_id: UUID, pieces: Mapping[int, int], cheques: Money, actor_id: UUID) -> Count:
     """Keep what the second person counted, and book the gifts when both counts are the same.
 
-    When they differ, both are shown and nothing is booked; the second person may count once more,
-    or the count is withdrawn and made anew.
+    When they differ, only that is said and nothing is booked; the second person counts once more,
+    or the count is withdrawn and made anew, each time without knowing what the other counted.
 
     Raises:
         SameCounter: the first person may not be the second.
