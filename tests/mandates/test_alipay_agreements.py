@@ -199,7 +199,7 @@ def test_beyond_the_agreed_amount_it_is_ended_and_offered_anew(
 
 
 def test_it_is_offered_outside_wechat_and_up_to_the_28th(
-    promise: Promise, side: Side, client: FlaskClient, campaign: Campaign
+    promise: Promise, side: Side, client: FlaskClient, campaign: Campaign, app: Flask
 ) -> None:
     mandate, late = promise(), promise(day=29, email="e@example.org")
     db.session.commit()
@@ -211,3 +211,9 @@ def test_it_is_offered_outside_wechat_and_up_to_the_28th(
     client.post(f"{page}/agree")
     shown = client.get(f"{page}/sign").text
     assert "alipay.user.agreement.page.sign" in shown
+    both = {"wechatpay": side.agreements["alipay"], **side.agreements}
+    settings = app.extensions["settings"].model_copy(update={"wechatpay_monthly": True})
+    app.extensions |= {"agreements": both, "settings": settings}
+    inside = client.get(page, headers={"User-Agent": "iPhone MicroMessenger"}).text
+    assert "正在等待支付宝确认" in inside
+    assert "由支付宝扣款" in inside

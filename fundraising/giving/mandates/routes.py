@@ -270,7 +270,7 @@ def _page(mandate: Mandate, form: ChangeForm, status: int = 200) -> ResponseRetu
         words=words,
         form=form,
         offer=contracts.offered(mandate, browsers.agent()),
-        is_signing=any(contracts.is_openable(c) for c in contracts.of(mandate.id)),
+        signing=next((c for c in contracts.of(mandate.id) if contracts.is_openable(c)), None),
         has_person=mandate.wrapped_key is not None,
     )
     return browsers.secret(page, status)
