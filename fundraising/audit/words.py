@@ -98,6 +98,7 @@ ACTIONS: dict[str, Any] = {
     "suspense.accepted": _l("Money accepted for its order"),
     "suspense.given": _l("Money given to a campaign"),
     "suspense.proposed": _l("Money from the bank proposed as a gift"),
+    "suspense.taken_back": _l("Gift in foreign money taken back"),
     "suspense.withdrawn": _l("Proposal for money from the bank given up"),
     "training.confirmed": _l("Training confirmed"),
     "training.recorded": _l("Training recorded"),

@@ -14,6 +14,7 @@ from fundraising.ledger import chart
 from fundraising.ledger.service import Line, credit, debit
 from fundraising.money import Money
 from fundraising.payments.models import ProviderFact
+from fundraising.payments.providers.base import FactKind
 
 OURS = "CNY"
 
@@ -25,16 +26,25 @@ def told(amount: Money) -> dict[str, Any]:
     return {"received": f"{amount.decimal()} {amount.currency}", "currency": amount.currency}
 
 
+LINES = {FactKind.PAID: "paid", FactKind.REFUNDED: "refund", FactKind.DISPUTED: "dispute"}
+
+
 def in_yuan(fact: ProviderFact) -> Money:
-    """Return what a payment is on our balance. Raises NotByThisRoad while no balance names it."""
+    """Return what a payment, or one that went back, is on our balance; NotByThisRoad while no balance names it."""
     if fact.currency == OURS:
         return Money(fact.amount_fen)
     query = text(
         "SELECT l.minor FROM payment_bill b JOIN payment_bill_line l ON l.bill_id = b.id "
-        "WHERE b.provider = :provider AND b.account = :account AND l.kind = 'paid' AND l.ref = :ref "
+        "WHERE b.provider = :provider AND b.account = :account AND l.kind = :kind AND l.ref = :ref "
         "ORDER BY b.day LIMIT 1"
     )
-    values = {"provider": fact.provider, "account": fact.account, "ref": fact.fact_ref}
+    kind = LINES[FactKind(fact.kind)]
+    values = {
+        "provider": fact.provider,
+        "account": fact.account,
+        "ref": fact.fact_ref,
+        "kind": kind,
+    }
     minor = db.session.execute(query, values).scalar_one_or_none()
     if minor is None:
         raise NotByThisRoad
@@ -51,4 +61,15 @@ def out_of_suspense(fact: ProviderFact) -> tuple[Line, ...]:
         debit(chart.SUSPENSE, received),
         credit(clearing, received),
         debit(clearing, in_yuan(fact)),
+    )
+
+
+def back_out(fact: ProviderFact) -> tuple[Line, ...]:
+    """Return what ends a refund in suspense: it left our clearing account as so many yuan."""
+    sent = Money(fact.amount_fen, fact.currency)
+    clearing = chart.clearing(fact.provider)
+    return (
+        debit(clearing, sent),
+        credit(chart.SUSPENSE, sent),
+        credit(clearing, in_yuan(fact)),
     )

@@ -17,6 +17,7 @@ from fundraising.campaigns import queries as campaigns
 from fundraising.database import transaction
 from fundraising.errors import DomainError, Invalid, NotFound
 from fundraising.giving import (
+    foreign_refunds,
     platform_refunds,
     queries,
     refunds,
@@ -118,6 +119,9 @@ def _decide(review_id: UUID, what: str, note: str) -> str:
         case "book":
             platform_refunds.book_told(review_id, note=note, actor_id=actor_id)
             return str(_("The refund is booked."))
+        case "take_back":
+            foreign_refunds.take_back(review_id, note=note, actor_id=actor_id)
+            return str(_("The gift is taken back."))
         case "cover":
             refunds.cover(review_id, actor_id)
             review_desk.close(review_id, actor_id, note or str(_("Covered.")))

@@ -21,6 +21,7 @@ from fundraising.ledger import chart
 from fundraising.ledger import service as ledger
 from fundraising.ledger.models import EntryKind
 from fundraising.ledger.service import Line, NewEntry, credit, debit
+from fundraising.money import Money
 from fundraising.outbox import service as outbox
 from fundraising.outbox.kinds import Kind
 from fundraising.payments import facts, refunds, reviews, service
@@ -168,10 +169,15 @@ def take_off(fact_id: UUID, fact: Fact, given: Given) -> str:
     else:
         _post(fact_id, fact, chart.TO_BE_COVERED, EntryKind.REFUND)
         _open_review(ReviewKind.REFUND_UNCOVERED, fact_id, fact, given.attempt_id)
-    _change_gift(given.gift_id, given.fund_id, fact.amount.minor)
+    follow(fact_id, given, fact.amount)
+    return outcome
+
+
+def follow(fact_id: UUID, given: Given, amount: Money) -> None:
+    """Let the gift, its match and its receipts say what went back."""
+    _change_gift(given.gift_id, given.fund_id, amount.minor)
     matching.void(given.gift_id, fact_id)
     outbox.add(Kind.FOLLOW_REFUND, f"receipt-refund:{fact_id}", {"gift_id": str(given.gift_id)})
-    return outcome
 
 
 def _too_much(back: _Back) -> str:
@@ -200,14 +206,14 @@ def _stuck(back: _Back) -> str:
 def _returned(back: _Back) -> str:
     """Book money that came back: a new lot of the gift's fund under its own name.
 
-    What exceeded the payment when it left was taken from suspense, and goes back there.
+    What exceeded the payment when it left was taken from suspense, and goes back there, as does foreign money.
     """
     attempt: Attempt = refunds.lock_attempt(back.order.attempt_id)
     left_as = facts.outcome_of_leaving(attempt.id, back.fact.fact_ref)
     gone_fen = facts.gone_fen(attempt.id) - back.fact.amount.minor
     refunds.returned(back.fact.fact_ref, attempt, gone_fen)
     _keep(back, "returned")
-    if left_as == "excess":
+    if left_as == "excess" or back.fact.amount.currency != attempt.currency:
         _post(back.id, back.fact, chart.SUSPENSE, EntryKind.MONEY_RETURNED)
     elif back.origin is RefundOrigin.GIFT:
         _return_to_gift(back)

@@ -122,6 +122,7 @@ def _amounts(adapter: Provider, day: date, way: _Way) -> list[Found]:
                              = (:provider, :account, :fact, l.ref)
         WHERE l.bill_id = {BILL} AND l.kind = :row
           AND (f.amount_fen <> l.minor OR f.currency <> 'CNY')
+          AND NOT (f.currency <> 'CNY' AND f.outcome = 'refunded')
         ORDER BY l.line LIMIT :most
         """,
         adapter,

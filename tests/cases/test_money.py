@@ -18,8 +18,8 @@ from fundraising.campaigns.models import Campaign
 from fundraising.database import db
 from fundraising.errors import DomainError
 from fundraising.funds import queries as funds
+from fundraising.giving import foreign_refunds, resolving, settlement
 from fundraising.giving import refunds as giving_refunds
-from fundraising.giving import resolving, settlement
 from fundraising.giving.errors import NotByThisRoad
 from fundraising.giving.models import Gift, GiftState
 from fundraising.ledger import chart, checks
@@ -269,6 +269,41 @@ def test_atk_072_foreign_money_becomes_a_gift_only_by_what_the_balance_says(
     assert run(bills).state == "balanced"
     with pytest.raises(DomainError):
         giving_refunds.request(gift, Money(100), reason="in whose currency?", actor_id=actor)
+    assert checks.run_here() == []
+
+
+def test_a_foreign_gift_that_went_back_is_taken_back_by_what_the_balance_says(
+    bills: Bills, start_before: Start, campaign: Campaign, make_staff: People
+) -> None:
+    gift, actor = start_before(1000), make_staff("finance").id
+    settlement.apply_facts([paid(gift, amount=Money(1000, "USD"), occurred_at=NOON)])
+    bills.trade = [line(gift, minor=7_105)]
+    bills.flow = [row._replace(ref=f"F{row.ref}", merchant_ref="") for row in bills.trade]
+    run(bills)
+    (review,) = reviews.open_reviews()
+    resolving.accept_amount(review.id, note="as settled", actor_id=actor)
+    gone = paid(
+        gift, kind=FactKind.REFUNDED, fact_ref="RE1", amount=Money(1000, "USD"), occurred_at=NOON
+    )
+    settlement.apply_facts([gone])
+    (review,) = reviews.open_reviews()
+    with pytest.raises(NotByThisRoad):
+        foreign_refunds.take_back(review.id, note="no balance yet", actor_id=actor)
+    sent = line(gift, kind=RowKind.REFUND, ref="RE1", minor=7_125)
+    bills.trade.append(sent)
+    bills.flow.append(sent._replace(ref="FRE1", merchant_ref=""))
+    run(bills)
+
+    foreign_refunds.take_back(review.id, note="refunded at Stripe", actor_id=actor)
+
+    assert (state_of(gift), funds.totals(campaign.fund_id).raised_fen) == (GiftState.REFUNDED, 0)
+    for account in (chart.SUSPENSE, CLEARING):
+        assert ledger.balance(account, "USD") == Money(0, "USD")
+    assert ledger.balance(CLEARING) == Money(-20)
+    assert ledger.balance(chart.TO_BE_COVERED) == Money(20), "the rate moved: the chapter bears it"
+    with pytest.raises(NotByThisRoad):
+        foreign_refunds.take_back(review.id, note="again", actor_id=actor)
+    assert run(bills).state == "balanced"
     assert checks.run_here() == []
 
 

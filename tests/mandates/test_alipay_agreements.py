@@ -28,6 +28,7 @@ from fundraising.payments.door import NoticeDoor
 from tests.conftest import FrozenClock
 from tests.mandates.agreed import DUE, ask, beat, contract, due, february, holds, work
 from tests.mandates.conftest import letters
+from tests.payments.test_door import take
 from tests.providers.sides import Side, open_side, plain
 
 DOOR = "/payments/alipay/notify"
@@ -166,7 +167,7 @@ def test_ended_in_the_payers_app_it_goes_on_by_letter(
     door = NoticeDoor(app)
     for raw in notices(side, code):
         head = {"PATH_INFO": DOOR, "REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(len(raw))}
-        assert door.take([(head, raw)]) == [None], "the route writes the question beside it"
+        assert take(door, [(head, raw)]) == [[None]], "the route writes the question beside it"
         assert not door._is_kept(side.adapter, head, raw)
         assert client.post(DOOR, data=raw).text == "success"
     work()
