@@ -252,6 +252,10 @@ class Stack:
             self.valkey.start()
             self.variables["REDIS_URL"] = self.valkey.url
             self._adopt("valkey", self.valkey)
+        elif wrong := state.redis_trouble(self.variables["REDIS_URL"]):
+            self.say(
+                f"The Redis of REDIS_URL does not answer ({wrong}): work waits, limits are strict."
+            )
 
     def _adopt(self, name: str, server: "Postgres | Valkey") -> None:
         child = Child(name, [], server.process, time.monotonic(), server=server.start)

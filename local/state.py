@@ -1,12 +1,15 @@
 """What a database already holds, asked directly: a later start needs no command to learn that all is done."""
 
 import runpy
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
 from fundraising import revisions
 
+REDIS_SECONDS = 2.0
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -28,6 +31,20 @@ def trouble(url: str) -> str:
     except psycopg.Error as refused:
         return str(refused).strip().splitlines()[0]
     return ""
+
+
+def redis_trouble(url: str) -> str:
+    """Say in a line that nothing answers where Redis should. What it answers is no matter: it may want a password."""
+    at = urlsplit(url)
+    if at.scheme != "redis":
+        return ""
+    try:
+        place = (at.hostname or "127.0.0.1", at.port or 6379)
+        with socket.create_connection(place, timeout=REDIS_SECONDS) as line:
+            line.sendall(b"PING\r\n")
+            return "" if line.recv(1) else "it hangs up"
+    except OSError as away:
+        return str(away)
 
 
 def has_campaign(url: str) -> bool:

@@ -5,10 +5,12 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +104,28 @@ def test_served_to_all_it_answers_to_the_names_of_this_machine(tmp_path: Path) -
     assert set(processes.own_names()) <= set(hosts)
     only_here = set(Stack(tmp_path, port=8139)._hosts())
     assert only_here == {f"{n}{p}" for n in ("localhost", "127.0.0.1") for p in ("", ":8139")}
+
+
+@pytest.mark.parametrize("answer", [None, b"-NOAUTH Authentication required.\r\n"])
+def test_a_redis_that_accepts_and_never_answers_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | None
+) -> None:
+    monkeypatch.setattr(state, "REDIS_SECONDS", 0.2)
+    monkeypatch.setattr(state, "trouble", lambda _url: "")
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        url = f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        stack = Stack(tmp_path, env={"DATABASE_URL": "x", "REDIS_URL": url}, say=said.append)
+        stack.variables = stack._environment()
+        starting = threading.Thread(target=stack._start_servers)
+        starting.start()
+        with listener.accept()[0] as line:
+            if answer:
+                line.sendall(answer)
+            starting.join()
+
+    assert ["REDIS_URL" in each for each in said] == ([] if answer else [True])
 
 
 def test_the_secret_is_for_its_owner_only(tmp_path: Path) -> None:
