@@ -76,7 +76,11 @@ def test_a_campaign_weighs_less_than_a_hundred_kilobytes_with_all_it_loads(
 ) -> None:
     page = person(viewport={"width": 390, "height": 844}).new_page()
     answers: list[Response] = []
-    page.on("response", answers.append)
+
+    def came(answer: Response) -> None:
+        answers.append(answer)
+
+    page.on("response", came)
     page.goto(f"{stack.base_url}/c/{slug}")
     page.wait_for_load_state("networkidle")
 
