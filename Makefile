@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run db-upgrade db-check db-new demo books worker beat test test-fast lint format types imports chromium bench chaos sure lock check-python
+.PHONY: help setup setup-dev run db-upgrade db-check db-new demo books worker beat test test-fast lint format types imports chromium bench chaos suite sure lock check-python
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -74,7 +74,10 @@ chromium: $(VENV)/dev.stamp
 	@"$(BIN)/python" -m local.chromium
 
 test: $(VENV)/dev.stamp chromium ## lint, types, import rules and every test
-	@$(MAKE) --no-print-directory -j 4 --output-sync lint types imports db-check
+	@$(MAKE) --no-print-directory -j 3 --output-sync lint imports db-check
+	@$(MAKE) --no-print-directory -j 2 types suite
+
+suite: $(VENV)/dev.stamp
 	@"$(BIN)/pytest" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(VENV)/dev.stamp ## the tests that failed last, then the others
