@@ -42,9 +42,12 @@ def _inbox_without_unique_key() -> None:
     plain_apply = settlement.apply_facts
 
     def apply(told: Any) -> Any:
-        own = {fact: f"{fact.fact_ref}-{uuid7()}"[:64] for fact in told}
+        own = [f"{fact.fact_ref}-{uuid7()}"[:64] for fact in told]
         return plain_apply(
-            [replace(f, fact_ref=own[f]) if f.kind is FactKind.PAID else f for f in told]
+            [
+                replace(fact, fact_ref=ref) if fact.kind is FactKind.PAID else fact
+                for fact, ref in zip(told, own, strict=True)
+            ]
         )
 
     def renamed(plain: Any) -> Any:

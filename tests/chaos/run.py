@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import redis
 from flask import Flask
 
 import config
@@ -25,6 +26,7 @@ from tests.chaos.storm import Storm
 
 CONVERGE_SECONDS = 10.0
 REST_SECONDS = 400.0
+LISTENS_WITHIN = 60.0
 PRISTINE = "pristine"
 CLERK_SHARE = 0.02
 ALONE = {"RATELIMIT_ENABLED": "false", "FISCAL_BASE_URL": "", "MAIL_URL": ""}
@@ -117,6 +119,7 @@ def _storm(report: Report, plan: Plan, seed: int, stack: Stack, sides: Sides) ->
     storm = Storm(sides, stack, seed, plan.back, plan.late)
     storm.pay_all(sow(app, plan.notices, seed))
     clerk = Clerk(app, int(plan.notices * plan.asks), nemesis.seconds, seed)
+    assert wait_for(lambda: _is_listening(stack), LISTENS_WITHIN, pause=0.1), "no worker listens"
     storm.blow(nemesis.seconds)
     clerk.start()
     nemesis.start()
@@ -179,6 +182,12 @@ class Convergence:
                 if took > CONVERGE_SECONDS and not self.late:
                     self.late = checker.stragglers(storm.stack, storm.sides.truth())
             time.sleep(0.2)
+
+
+def _is_listening(stack: Stack) -> bool:
+    """Whether a worker waits for rings: what comes before that is settled in one set, and few defects show."""
+    queues = redis.Redis.from_url(stack.variables["REDIS_URL"])
+    return any(client["cmd"] == "brpop" for client in queues.client_list())
 
 
 def _judge(stack: Stack, storm: Storm, truth: Truth) -> list[str]:
