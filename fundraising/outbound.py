@@ -13,5 +13,5 @@ def client(timeout: httpx.Timeout | float) -> httpx.Client:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Whose certificates are believed: read once a process, because that takes as long as a hundred pages."""
+    """Whose certificates are believed: read once a process, because reading takes 40 ms."""
     return httpx.create_ssl_context(trust_env=False)

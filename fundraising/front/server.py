@@ -1,7 +1,7 @@
 """How the site is served: ``python -m fundraising.front.server --host 127.0.0.1 --port 8000``.
 
 One process makes the application; the processes that answer are its children, so that a start, or a child's
-start after it died, costs the making once and most memory is shared. The words are Granian's.
+start after it died, costs the making once. The words are Granian's.
 """
 
 import multiprocessing

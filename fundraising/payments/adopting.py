@@ -4,8 +4,6 @@ The money was booked as received when it came, without an order of ours. The att
 opened, asked about or closed: it says which payment stands behind the gift, for refunds in both directions.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from fundraising import references
@@ -26,40 +24,20 @@ PRODUCTS = {
 """How a payment of each provider is named of which nobody knows by which page it came."""
 
 
-@dataclass(frozen=True)
-class _Paid:
-    """What is known of a payment."""
-
-    provider: str
-    account: str
-    merchant_ref: str
-    provider_ref: str
-    amount: Money
-    at: datetime
-
-
 def of_line(line: BankLine, order_id: UUID, fact_id: UUID) -> None:
     """Write that a line of the bank's statement paid an order; the gift's entry is keyed by the fact."""
-    paid = _Paid(
-        "bank",
-        line.bank_account,
-        references.order_number(),
-        line.serial,
-        Money(line.amount_fen),
-        line.booked_at,
-    )
-    told = Fact(
-        provider=paid.provider,
-        account=paid.account,
+    paid = Fact(
+        provider="bank",
+        account=line.bank_account,
         kind=FactKind.PAID,
-        fact_ref=paid.provider_ref,
-        merchant_ref=paid.merchant_ref,
-        amount=paid.amount,
-        occurred_at=paid.at,
+        fact_ref=line.serial,
+        merchant_ref=references.order_number(),
+        amount=Money(line.amount_fen),
+        occurred_at=line.booked_at,
         source=FactSource.BILL,
     )
     attempt = _attempt(paid, order_id)
-    facts.keep([Kept(fact_id, told, attempt.id, SETTLED)])
+    facts.keep([Kept(fact_id, paid, attempt.id, SETTLED)])
 
 
 def of_fact(fact: ProviderFact, order_id: UUID) -> None:
@@ -69,27 +47,33 @@ def of_fact(fact: ProviderFact, order_id: UUID) -> None:
     """
     if fact.provider not in PRODUCTS or not fact.merchant_ref:
         return
-    amount = Money(fact.amount_fen, fact.currency)
-    paid = _Paid(
-        fact.provider, fact.account, fact.merchant_ref, fact.fact_ref, amount, fact.occurred_at
+    paid = Fact(
+        provider=fact.provider,
+        account=fact.account,
+        kind=FactKind.PAID,
+        fact_ref=fact.fact_ref,
+        merchant_ref=fact.merchant_ref,
+        amount=Money(fact.amount_fen, fact.currency),
+        occurred_at=fact.occurred_at,
+        source=FactSource.BILL,
     )
     facts.adopt(fact.id, _attempt(paid, order_id).id)
 
 
-def _attempt(paid: _Paid, order_id: UUID) -> Attempt:
+def _attempt(paid: Fact, order_id: UUID) -> Attempt:
     made = Attempt(
         order_id=order_id,
         provider=paid.provider,
         account=paid.account,
         product=PRODUCTS[paid.provider],
         merchant_ref=paid.merchant_ref,
-        provider_ref=paid.provider_ref,
+        provider_ref=paid.fact_ref,
         amount_fen=paid.amount.minor,
         currency=paid.amount.currency,
         state=AttemptState.PAID,
-        opened_at=paid.at,
-        expires_at=paid.at,
-        paid_at=paid.at,
+        opened_at=paid.occurred_at,
+        expires_at=paid.occurred_at,
+        paid_at=paid.occurred_at,
         paid_fen=paid.amount.minor,
     )
     db.session.add(made)
